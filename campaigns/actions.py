@@ -1,0 +1,246 @@
+"""The verbs about campaigns: their life, and their steps. All raise Refused and then have changed nothing."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils.translation import gettext as _
+
+from brokers.models import Broker, User
+from brokers.refusal import Refused
+from campaigns.enrollment import enroll_leads
+from campaigns.models import (
+    Campaign,
+    CampaignLog,
+    CampaignStatus,
+    CampaignStep,
+    CampaignVersion,
+)
+from campaigns.validation import activation_faults, spec_faults, trigger_faults
+from leads.filters import LeadFilter
+from leads.models import Lead
+
+VERSIONED = ("triggered_by", "trigger_condition", "exit_on_reply", "goal_stage", "reentry_after_days")
+STEP_FIELDS = (
+    "step_number",
+    "action",
+    "delay_hours",
+    "conditions",
+    "message_template_id",
+    "target_stage",
+    "channel",
+    "fallback_channel",
+    "fallback_template_id",
+)
+SETTINGS = (*VERSIONED, "name", "description", "channel", "max_contacts", "holdout_percent", "priority")
+
+
+def create_campaign(*, broker: Broker, now: datetime, by: User | None = None, **settings: Any) -> Campaign:
+    """A draft without steps. Raises Refused `campaign_invalid` naming each field that is wrong."""
+    campaign = Campaign(broker=broker, created_by=by, created_at=now)
+    _apply(campaign, settings, now)
+    campaign.save()
+    return campaign
+
+
+@transaction.atomic
+def edit_campaign(*, campaign: Campaign, now: datetime, by: User | None = None, **settings: Any) -> Campaign:
+    """Change a campaign's settings. On an activated one, those that its enrolments live by make a new version."""
+    current = _locked(campaign)
+    before = _version_settings(current)
+    _apply(current, settings, now)
+    current.save(update_fields=list(settings))
+    if before != _version_settings(current) and _is_activated(current):
+        _save_version(current, _current_steps(current), now, by)
+    return current
+
+
+@transaction.atomic
+def save_steps(
+    *, campaign: Campaign, specs: Sequence[Mapping[str, Any]], now: datetime, by: User | None = None
+) -> list[CampaignStep]:
+    """Save the steps of a campaign as a whole set, in the order given.
+
+    A draft's steps are replaced; a version that was activated gets a successor, and who is under way stays on theirs.
+    Raises Refused `steps_invalid` with every fault.
+    """
+    current = _locked(campaign)
+    faults = spec_faults(current, specs, now)
+    if faults:
+        raise Refused("steps_invalid", faults=faults)
+    steps = [CampaignStep(step_number=number, **_without_number(spec)) for number, spec in enumerate(specs, start=1)]
+    if _is_activated(current):
+        _save_version(current, steps, now, by)
+    else:
+        CampaignStep.objects.filter(campaign=current, version=current.version).delete()
+        _insert(current, steps)
+    campaign.version = current.version
+    return list(CampaignStep.objects.filter(campaign=current, version=current.version).order_by("step_number"))
+
+
+@transaction.atomic
+def activate(
+    *, campaign: Campaign, now: datetime, by: User | None = None, include_matching: bool = False
+) -> Campaign:
+    """Start a draft: from now on its trigger takes leads in.
+
+    `include_matching` also takes in those who match already (see `matching_leads`). Raises Refused `not_draft`, or
+    `not_activatable` with every fault at once.
+    """
+    current = _locked(campaign)
+    if current.status != CampaignStatus.DRAFT:
+        raise _wrong_status(current, CampaignStatus.DRAFT)
+    faults = activation_faults(current, now)
+    if faults:
+        raise Refused("not_activatable", faults=faults)
+    _write_version(current, now, by)
+    current.status, current.activated_at, current.collects_from = CampaignStatus.ACTIVE, now, now
+    current.save(update_fields=["status", "activated_at", "collects_from"])
+    if include_matching:
+        enroll_leads(campaign=current, leads=matching_leads(current, now), trigger=current.triggered_by, now=now)
+        current.refresh_from_db(fields=["enrolled_count"])
+    return current
+
+
+def matching_leads(campaign: Campaign, now: datetime) -> Any:
+    """The leads that match the whole trigger condition at this moment, whenever they began to."""
+    return LeadFilter.apply(
+        Lead.objects.present().filter(broker=campaign.broker_id), campaign.trigger_condition, now=now
+    )
+
+
+@transaction.atomic
+def pause(*, campaign: Campaign, now: datetime, by: User | None = None) -> Campaign:
+    """After this returns nothing more is decided; only batches begun before may still go out."""
+    current = _locked(campaign)
+    if current.status != CampaignStatus.ACTIVE:
+        raise _wrong_status(current, CampaignStatus.ACTIVE)
+    current.status, current.paused_at = CampaignStatus.PAUSED, now
+    current.save(update_fields=["status", "paused_at"])
+    return current
+
+
+@transaction.atomic
+def resume(*, campaign: Campaign, now: datetime, by: User | None = None) -> Campaign:
+    """Go on where it stopped: everything waits as long as it would have waited, and it collects from now."""
+    current = _locked(campaign)
+    if current.status != CampaignStatus.PAUSED or current.paused_at is None:
+        raise _wrong_status(current, CampaignStatus.PAUSED)
+    length = now - current.paused_at
+    CampaignLog.objects.filter(campaign=current).waiting().update(
+        due_at=F("due_at") + length, planned_at=F("planned_at") + length
+    )
+    current.status, current.paused_at, current.collects_from = CampaignStatus.ACTIVE, None, now
+    current.save(update_fields=["status", "paused_at", "collects_from"])
+    return current
+
+
+@transaction.atomic
+def complete(*, campaign: Campaign, now: datetime, by: User | None = None) -> Campaign:
+    """End a campaign that nobody is under way in. Raises Refused `not_finished` or `wrong_status`."""
+    current = _locked(campaign)
+    if current.status not in (CampaignStatus.ACTIVE, CampaignStatus.PAUSED):
+        raise _wrong_status(current, CampaignStatus.ACTIVE)
+    if current.enrollments.filter(status="active").exists():
+        raise Refused("not_finished", _("Leads are still under way in this campaign; pause it instead."))
+    current.status = CampaignStatus.COMPLETED
+    current.save(update_fields=["status"])
+    return current
+
+
+def _locked(campaign: Campaign) -> Campaign:
+    rows = Campaign.objects.select_for_update(no_key=True, of=("self",)).select_related("broker")
+    return rows.get(pk=campaign.pk)
+
+
+def _wrong_status(campaign: Campaign, wanted: str) -> Refused:
+    label = CampaignStatus(wanted).label
+    return Refused(
+        "wrong_status",
+        _("Campaign %(name)s is %(status)s; this can be done only while it is %(wanted)s.")
+        % {"name": campaign.name, "status": campaign.get_status_display(), "wanted": label},
+    )
+
+
+def _apply(campaign: Campaign, settings: Mapping[str, Any], now: datetime) -> None:
+    faults = [f"{key} is no setting of a campaign" for key in settings if key not in SETTINGS]
+    for key, value in settings.items():
+        setattr(campaign, key, value)
+    if not campaign.name:
+        faults.append(_("name is missing"))
+    if not 0 <= (campaign.holdout_percent or 0) <= 99:
+        faults.append(f"holdout_percent={campaign.holdout_percent} is not allowed; use 0 to 99")
+    if campaign.reentry_after_days is not None and campaign.reentry_after_days < 1:
+        faults.append(f"reentry_after_days={campaign.reentry_after_days} is not allowed; use 1 or more, or nothing")
+    for key in ("channel", "triggered_by", "goal_stage"):
+        field = Campaign._meta.get_field(key)
+        allowed = [value for value, _label in field.choices or ()]
+        if getattr(campaign, key) not in allowed and not (key == "goal_stage" and not campaign.goal_stage):
+            faults.append(f"{key}={getattr(campaign, key)!r} is not allowed; use one of {', '.join(allowed)}")
+    if not faults:
+        faults = trigger_faults(campaign, now)
+    if faults:
+        raise Refused("campaign_invalid", faults=faults)
+
+
+def _without_number(spec: Mapping[str, Any]) -> dict[str, Any]:
+    values = {key: value for key, value in spec.items() if key != "step_number"}
+    return values | {"conditions": values.get("conditions") or {}, "target_stage": values.get("target_stage") or ""}
+
+
+def _is_activated(campaign: Campaign) -> bool:
+    return campaign.versions.filter(number=campaign.version).exists()
+
+
+def _current_steps(campaign: Campaign) -> list[CampaignStep]:
+    return list(CampaignStep.objects.filter(campaign=campaign, version=campaign.version).order_by("step_number"))
+
+
+def _save_version(campaign: Campaign, steps: Sequence[CampaignStep], now: datetime, by: User | None) -> None:
+    """The successor of an activated version; refused as a whole when it could not be activated."""
+    campaign.version += 1
+    campaign.save(update_fields=["version"])
+    _insert(campaign, steps)
+    faults = activation_faults(campaign, now)
+    if faults:
+        raise Refused("steps_invalid", faults=faults)
+    _write_version(campaign, now, by)
+
+
+def _insert(campaign: Campaign, steps: Sequence[CampaignStep]) -> None:
+    for step in steps:
+        step.pk = None
+        step.broker_id, step.campaign, step.version = campaign.broker_id, campaign, campaign.version
+    CampaignStep.objects.bulk_create(steps)
+
+
+def _write_version(campaign: Campaign, now: datetime, by: User | None) -> None:
+    CampaignVersion.objects.create(
+        broker_id=campaign.broker_id,
+        campaign=campaign,
+        number=campaign.version,
+        settings=_version_settings(campaign),
+        fingerprint=fingerprint(_version_settings(campaign), _current_steps(campaign)),
+        approved_by=by,
+        at=now,
+    )
+
+
+def _version_settings(campaign: Campaign) -> dict[str, Any]:
+    return {key: getattr(campaign, key) for key in VERSIONED}
+
+
+def fingerprint(settings: Mapping[str, Any], steps: Sequence[CampaignStep]) -> str:
+    """SHA-256 over what was approved: the settings and the steps, in one canonical form."""
+    content = [settings, [{field: getattr(step, field) for field in STEP_FIELDS} for step in steps]]
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=_canonical).encode()).hexdigest()
+
+
+def _canonical(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, Decimal) else str(value)
+

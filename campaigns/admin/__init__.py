@@ -1,0 +1,3 @@
+from campaigns.admin import campaign, history
+
+__all__ = ["campaign", "history"]

@@ -1,0 +1,299 @@
+"""The first third of a batch: take what is due, decide, write what needs no provider, and commit to the rest."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db import transaction
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from brokers.refusal import Refused
+from campaigns import sql
+from campaigns.decisions import CONTACTS, Act, Decision, Exit, Postpone, Skip, decide
+from campaigns.division import Group, Quota, divide
+from campaigns.facts import Due, load
+from campaigns.models import Action, LogStatus
+from leads.actions import create_task, move_stage, propose_appointment
+from leads.models import Appointment, Cause, Lead
+from messaging.base import Envelope
+from messaging.models import ChannelAccount
+from messaging.unsubscribe import unsubscribe_url
+from voice.actions import write_calls
+
+SEND_LEASE = timedelta(minutes=2)
+# Ring time-out, the longest call and ten minutes for its callbacks.
+CALL_LEASE = timedelta(seconds=60) + timedelta(minutes=15) + timedelta(minutes=10)
+LOST_WITHOUT_ANSWER = "sin_respuesta"
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """A committed contact on its way: what to send, over which account, not before `slot_at`."""
+
+    due: Due
+    account: ChannelAccount
+    envelope: Envelope
+    slot_at: datetime
+
+
+class _Contact(NamedTuple):
+    """A row of campaigns.sql.DISPATCH."""
+
+    log: int
+    broker: int
+    lead: int
+    channel: str
+    account: int
+    template: int | None
+    purpose: str
+    address: str
+    subject: str
+    body: str
+    key: str
+    basis: str
+    sandbox: bool
+    appointment: int | None
+    lease: datetime
+    response: str
+
+
+_Written = tuple[Due, _Contact, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What one transaction took, and what of it goes to a provider now."""
+
+    taken: int
+    dispatches: list[Dispatch]
+    counts: Counter[str]
+
+
+@transaction.atomic
+def decide_batch(*, groups: Sequence[Group], size: int, now: datetime) -> Decided:
+    """One short transaction over at most `size` due rows; a crash before it commits leaves everything due."""
+    due = load(_claim(divide(groups, size, now), now), now)
+    decided = [(one, decide(one.facts, now)) for one in due]
+    counts: Counter[str] = Counter()
+    endings: list[sql.Ending] = []
+    postponed: list[tuple[Due, Postpone]] = []
+    contacts: list[tuple[Due, Act]] = []
+    for one, decision in decided:
+        if isinstance(decision, Postpone):
+            postponed.append((one, decision))
+        elif isinstance(decision, Act) and one.facts.step.action in CONTACTS:
+            contacts.append((one, decision))
+        else:
+            ending = _carried_out(one, decision, now)
+            endings.append(ending)
+            counts[ending.reason or ending.status] += 1
+    _postpone(postponed)
+    sent = _write_contacts(contacts, now) if contacts else []
+    endings += _conflicts(contacts, {one.facts.log_id for one, _row, _message in sent}, now)
+    sql.finish(endings, now)
+    counts.update(decision.reason for _one, decision in postponed)
+    return Decided(len(due), _dispatches(sent, now), counts)
+
+
+def _claim(quotas: Sequence[Quota], now: datetime) -> list[int]:
+    """The ids of the rows that are ours until the commit, at most one a lead."""
+    if not quotas:
+        return []
+    taken = sql.rows(
+        sql.CLAIM,
+        {
+            "campaigns": [quota.campaign_id for quota in quotas],
+            "channels": [quota.channel for quota in quotas],
+            "quotas": [quota.rows for quota in quotas],
+            "now": now,
+        },
+    )
+    first: dict[int, int] = {}
+    for log_id, lead_id in taken:
+        first.setdefault(lead_id, log_id)
+    return list(first.values())
+
+
+def _carried_out(one: Due, decision: Decision, now: datetime) -> sql.Ending:
+    """The end of a step that no provider is needed for."""
+    if isinstance(decision, Act):
+        status, reason = _move(one, now)
+        return ending(one, status, reason, decision, now)
+    assert isinstance(decision, Skip | Exit)
+    if decision.reason == "handed_to_agent":
+        _hand_over(one, now)
+    is_failure = isinstance(decision, Skip) and decision.is_failure
+    status = LogStatus.FAILED if is_failure else LogStatus.SKIPPED
+    return ending(one, status, decision.reason, decision, now, exits=isinstance(decision, Exit))
+
+
+def ending(
+    one: Due, status: str, reason: str, decision: Decision | None, now: datetime, *, exits: bool = False
+) -> sql.Ending:
+    """The log's end with what comes after it by the enrolment's own version."""
+    step = one.plan.after(one.facts.step.number)
+    response = _checks(decision) if decision else ""
+    if step is None:
+        return sql.Ending(one.facts.log_id, status, reason, response, exits, None, None, "", "", None)
+    return sql.Ending(
+        one.facts.log_id,
+        status,
+        reason,
+        response,
+        exits,
+        step.id,
+        step.number,
+        step.action,
+        step.channel,
+        now + step.delay,
+    )
+
+
+def _checks(decision: Decision) -> str:
+    return json.dumps({"checks": [check.as_json() for check in decision.checks]}, default=str)
+
+
+def _move(one: Due, now: datetime) -> tuple[str, str]:
+    """`update_stage` happens right here, in its own savepoint: exactly once, and a refusal harms nobody else."""
+    target = one.facts.step.target_stage
+    lead = Lead.objects.get(pk=one.facts.lead.id)
+    if lead.pipeline_stage == target:
+        return LogStatus.SKIPPED, "already_there"
+    reason = LOST_WITHOUT_ANSWER if target == "perdido" else ""
+    try:
+        with transaction.atomic():
+            move_stage(lead=lead, to=target, now=now, cause=Cause.CAMPAIGN, reason=reason)
+    except Refused:
+        return LogStatus.SKIPPED, "move_refused"
+    return LogStatus.SENT, ""
+
+
+def _hand_over(one: Due, now: datetime) -> None:
+    lead = Lead.objects.select_related("broker").get(pk=one.facts.lead.id)
+    with translation.override(one.broker.language):
+        title = _("Campaign step for you: %(action)s") % {"action": Action(one.facts.step.action).label}
+    create_task(lead=lead, title=title, due_at=now, now=now, origin=f"log:{one.facts.log_id}")
+
+
+def _postpone(postponed: Sequence[tuple[Due, Postpone]]) -> None:
+    if postponed:
+        sql.run(
+            sql.POSTPONE,
+            {
+                "log": [one.facts.log_id for one, _decision in postponed],
+                "until": [decision.until for _one, decision in postponed],
+                "reason": [decision.reason for _one, decision in postponed],
+                "response": [_checks(decision) for _one, decision in postponed],
+            },
+        )
+
+
+def _write_contacts(contacts: Sequence[tuple[Due, Act]], now: datetime) -> list[_Written]:
+    """Write the Messages and stamp their rows; only rows whose Message was inserted here are dispatched."""
+    meetings = {one.facts.log_id: _propose(one, now) for one, _act in contacts if one.meeting_token}
+    rows = {one.facts.log_id: _contact_row(one, act, meetings, now) for one, act in contacts}
+    written = dict(sql.rows(sql.DISPATCH, sql.columns_of(list(rows.values())) | {"now": now}))
+    sent = [
+        (one, rows[one.facts.log_id], written[one.facts.log_id])
+        for one, _act in contacts
+        if one.facts.log_id in written
+    ]
+    write_calls(
+        [(message, row.broker, row.lead, row.address) for _one, row, message in sent if row.channel == "call"], now=now
+    )
+    return sent
+
+
+def _dispatches(sent: Sequence[_Written], now: datetime) -> list[Dispatch]:
+    slots = _slots([row.account for _one, row, _message in sent], now) if sent else []
+    return [
+        Dispatch(one, one.account, _envelope(row, message, one), slot)
+        for (one, row, message), slot in zip(sent, slots, strict=True)
+        if one.account is not None
+    ]
+
+
+def _propose(one: Due, now: datetime) -> int:
+    appointment: Appointment = propose_appointment(
+        lead=Lead.objects.get(pk=one.facts.lead.id), token=one.meeting_token, now=now
+    )
+    return appointment.pk
+
+
+def _contact_row(one: Due, act: Act, meetings: dict[int, int], now: datetime) -> _Contact:
+    facts = one.facts
+    assert facts.contact is not None
+    assert one.account is not None
+    return _Contact(
+        log=facts.log_id,
+        broker=facts.lead.broker_id,
+        lead=facts.lead.id,
+        channel=facts.step.channel,
+        account=one.account.pk,
+        template=facts.template.id if facts.template else None,
+        purpose=facts.contact.purpose,
+        address=facts.contact.address,
+        subject=act.subject,
+        body=act.body,
+        key=f"step:{facts.enrollment_id}:{facts.step.number}:{facts.attempts + 1}",
+        basis=json.dumps(act.basis, default=str),
+        sandbox=one.sandbox,
+        appointment=meetings.get(facts.log_id),
+        lease=now + (CALL_LEASE if facts.step.channel == "call" else SEND_LEASE),
+        response=_checks(act),
+    )
+
+
+def _envelope(row: _Contact, message_id: int, one: Due) -> Envelope:
+    return Envelope(
+        message_id=message_id,
+        key=row.key,
+        channel=row.channel,
+        address=row.address,
+        subject=row.subject,
+        body=row.body,
+        purpose=row.purpose,
+        unsubscribe_url=_unsubscribe_url(row) if row.channel == "email" else "",
+        language=one.facts.template.language if one.facts.template else one.broker.language,
+    )
+
+
+def _unsubscribe_url(row: _Contact) -> str:
+    return unsubscribe_url(broker_id=row.broker, lead_id=row.lead, channel=row.channel, address=row.address)
+
+
+def _slots(accounts: Sequence[int], now: datetime) -> list[datetime]:
+    """When each contact may leave: paced by its account, for all processes; the last statement before the commit."""
+    counts = Counter(accounts)
+    paced = {
+        account: (start, rate)
+        for account, start, rate in sql.rows(
+            sql.RESERVE_SLOTS, {"accounts": list(counts), "counts": list(counts.values()), "now": now}
+        )
+    }
+    used: dict[int, int] = defaultdict(int)
+    slots = []
+    for account in accounts:
+        start, rate = paced.get(account, (now, None))
+        slots.append(start + timedelta(seconds=float(used[account] / rate)) if rate else now)
+        used[account] += 1
+    return slots
+
+
+def _conflicts(contacts: Sequence[tuple[Due, Act]], written: Collection[int], now: datetime) -> list[sql.Ending]:
+    """A key that was used already is never sent again, and its row does not come back for ever."""
+    return [
+        ending(one, LogStatus.FAILED, "key_conflict", act, now)
+        for one, act in contacts
+        if one.facts.log_id not in written
+    ]
+
+
+def due_groups(*, batch: int, broker_id: int | None, now: datetime) -> list[Group]:
+    """What is due right now, by campaign and channel; one statement, an index probe a group."""
+    params: dict[str, Any] = {"now": now, "batch": batch, "broker": broker_id}
+    return [Group(*row) for row in sql.rows(sql.DUE_GROUPS, params)]

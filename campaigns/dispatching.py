@@ -1,0 +1,73 @@
+"""The second third of a batch: hand the committed contacts to their providers. No transaction is open here."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import timedelta
+from functools import lru_cache
+
+from django.conf import settings
+
+from campaigns.clock import Clock
+from campaigns.deciding import Dispatch
+from messaging.base import Adapter, Outcome, OutcomeKind
+from messaging.models import ChannelAccount
+from messaging.providers import adapter_for
+
+logger = logging.getLogger(__name__)
+
+STALE_AFTER = timedelta(seconds=5)
+# Nobody was called: the row goes back and is decided anew.
+CANCELLED = Outcome(OutcomeKind.REFUSED_FOR_NOW, code="cancelled", retry_after=0)
+
+_adapters: dict[int, tuple[str, Adapter]] = {}
+_adapters_lock = threading.Lock()
+
+
+def dispatch_all(dispatches: Sequence[Dispatch], clock: Clock) -> list[tuple[Dispatch, Outcome]]:
+    """Send each once, many at a time, in the order of their slots; one outcome for each, whatever happens."""
+    if not dispatches:
+        return []
+    decided_at = clock.now()
+    queue = deque(sorted(dispatches, key=lambda dispatch: dispatch.slot_at))
+    outcomes: list[tuple[Dispatch, Outcome]] = []
+
+    def work() -> None:
+        while True:
+            try:
+                dispatch = queue.popleft()
+            except IndexError:
+                return
+            clock.sleep_until(dispatch.slot_at)
+            is_stale = clock.now() - decided_at > STALE_AFTER
+            outcomes.append((dispatch, CANCELLED if is_stale else _send(dispatch)))
+
+    workers = min(settings.SENDER_THREADS, len(dispatches))
+    wait([_threads().submit(work) for _n in range(workers)])
+    return outcomes
+
+
+def _send(dispatch: Dispatch) -> Outcome:
+    """A failure of our own adapter is an outcome nobody can know; it must not take others with it."""
+    try:
+        return adapter(dispatch.account).send(dispatch.envelope)
+    except Exception:
+        logger.exception("Message %s: the adapter of %s failed", dispatch.envelope.message_id, dispatch.account.provider)
+        return Outcome(OutcomeKind.UNKNOWN, code="adapter_error", error="the adapter failed")
+
+
+def adapter(account: ChannelAccount) -> Adapter:
+    """One adapter an account as long as the account stays as it is, so that connections are reused."""
+    state = repr((account.provider, account.credentials, account.sender, account.name))
+    with _adapters_lock:
+        known = _adapters.get(account.pk)
+        if known is None or known[0] != state:
+            known = _adapters[account.pk] = (state, adapter_for(account))
+        return known[1]
+
+
+@lru_cache(maxsize=1)
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(settings.SENDER_THREADS, thread_name_prefix="sender")

@@ -1,0 +1,252 @@
+"""Loads all that the decisions about a batch need, in a number of statements that does not grow with the batch."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from brokers.models import Broker
+from campaigns import sql
+from campaigns.decisions import CONTACTS, LeadFacts, Step, StepFacts, Template
+from campaigns.filters import held_conditions
+from campaigns.plans import Accounts, Plan, Templates, load_plans
+from leads.links import booking_url
+from leads.models.work import new_token
+from messaging.models import ChannelAccount
+from messaging.policy import WEEK, ContactFacts, Permission, address_of
+from messaging.unsubscribe import unsubscribe_url
+from templates_app.variables import Surroundings
+
+
+class Row(NamedTuple):
+    """A row of campaigns.sql.FACTS before its lead."""
+
+    log_id: int
+    enrollment_id: int
+    campaign_id: int
+    step_number: int
+    attempts: int
+    planned_at: datetime
+    due_at: datetime
+    version: int
+    enrolled_at: datetime
+    sandbox: bool
+    agent_name: str
+    agent_phone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One due step with everything that is needed to decide about it and to carry it out."""
+
+    facts: StepFacts
+    plan: Plan
+    broker: Broker
+    sandbox: bool
+    account: ChannelAccount | None
+    meeting_token: str = ""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What was read for the whole batch, by lead, broker or template."""
+
+    plans: dict[tuple[int, int], Plan]
+    accounts: Accounts
+    templates: Templates
+    permissions: dict[int, list[Permission]]
+    recent: dict[tuple[int, bool], Sequence[datetime]]
+    events: dict[int, list[tuple[str, datetime]]]
+    conditions: Mapping[int, tuple[tuple[str, Any, bool], ...]]
+    properties: dict[int, str] = field(default_factory=dict)
+    appointments: dict[int, datetime] = field(default_factory=dict)
+
+
+def load(log_ids: Sequence[int], now: datetime) -> list[Due]:
+    """The facts of these logs, in the order of their ids. A log whose version or lead is gone is left out."""
+    pairs = [_split(row) for row in sql.rows(sql.FACTS, {"ids": list(log_ids)})]
+    plans = load_plans({(row.campaign_id, row.version) for row, _lead in pairs})
+    steps = {row.log_id: _step_of(row, plans) for row, _lead in pairs}
+    pairs = [(row, lead) for row, lead in pairs if steps[row.log_id] is not None]
+    if not pairs:
+        return []
+    batch = _load_batch(pairs, plans, steps, now)
+    return [_due(row, lead, steps[row.log_id], batch, now) for row, lead in pairs]
+
+
+def _split(record: tuple[Any, ...]) -> tuple[Row, LeadFacts]:
+    width = len(Row._fields)
+    lead = LeadFacts._make(record[width:])
+    # Django's connections hand JSON out as text.
+    read = lead._replace(metadata=json.loads(lead.metadata), unreachable=json.loads(lead.unreachable))  # type: ignore[arg-type]
+    return Row._make(record[:width]), read
+
+
+def _step_of(row: Row, plans: Mapping[tuple[int, int], Plan]) -> Any:
+    plan = plans.get((row.campaign_id, row.version))
+    return plan.steps.get(row.step_number) if plan else None
+
+
+def _load_batch(
+    pairs: Sequence[tuple[Row, LeadFacts]], plans: dict[tuple[int, int], Plan], steps: Mapping[int, Step], now: datetime
+) -> _Batch:
+    leads = [lead.id for _row, lead in pairs]
+    templates = Templates(step.template_id for step in steps.values() if step and step.template_id)
+    batch = _Batch(
+        plans=plans,
+        accounts=Accounts(lead.broker_id for _row, lead in pairs),
+        templates=templates,
+        permissions=_permissions([lead for _row, lead in pairs]),
+        recent={
+            (lead, sandbox): times
+            for lead, sandbox, times in sql.rows(sql.RECENT, {"leads": leads, "since": now - WEEK})
+        },
+        events=_events(leads, min(row.enrolled_at for row, _lead in pairs)),
+        conditions=held_conditions(
+            {row.log_id: steps[row.log_id].conditions for row, _lead in pairs if steps[row.log_id].conditions}, now
+        ),
+    )
+    _load_rarer(batch, leads, now)
+    return batch
+
+
+def _load_rarer(batch: _Batch, leads: list[int], now: datetime) -> None:
+    """What only some templates speak of."""
+    spoken = batch.templates.variables()
+    if "property" in spoken:
+        batch.properties = dict(sql.rows(sql.LAST_PROPERTY, {"leads": leads}))
+    if spoken & {"appointment_date", "appointment_time"}:
+        batch.appointments = dict(sql.rows(sql.NEXT_APPOINTMENT, {"leads": leads, "now": now}))
+
+
+def _permissions(leads: Sequence[LeadFacts]) -> dict[int, list[Permission]]:
+    """The rules for each lead: those of the lead itself and those of its addresses within its broker."""
+    by_address: dict[tuple[int, str], list[int]] = defaultdict(list)
+    for lead in leads:
+        for address in {lead.phone, lead.email, lead.telegram_chat_id} - {""}:
+            by_address[lead.broker_id, address].append(lead.id)
+    found: dict[int, list[Permission]] = defaultdict(list)
+    known = {lead.id for lead in leads}
+    params = {
+        "leads": list(known),
+        "brokers": list({lead.broker_id for lead in leads}),
+        "addresses": list({address for _broker, address in by_address}),
+    }
+    for broker_id, lead_id, address, *rule in sql.rows(sql.PERMISSIONS, params):
+        concerned = set(by_address.get((broker_id, address), ())) | ({lead_id} & known)
+        for lead in concerned:
+            found[lead].append(Permission(*rule))
+    return found
+
+
+def _events(leads: list[int], since: datetime) -> dict[int, list[tuple[str, datetime]]]:
+    found: dict[int, list[tuple[str, datetime]]] = defaultdict(list)
+    for lead_id, stage, at in sql.rows(sql.EVENTS, {"leads": leads, "since": since}):
+        found[lead_id].append((stage, at))
+    return found
+
+
+def _due(row: Row, lead: LeadFacts, step: Step, batch: _Batch, now: datetime) -> Due:
+    plan = batch.plans[row.campaign_id, row.version]
+    broker = batch.accounts.brokers[lead.broker_id]
+    account = batch.accounts.get(lead.broker_id, step.channel, row.sandbox) if step.channel else None
+    template = batch.templates.variant(step.template_id, lead.language or broker.language)
+    token = new_token() if step.action == "schedule_meeting" else ""
+    events = [(stage, at) for stage, at in batch.events.get(lead.id, ()) if at > row.enrolled_at]
+    is_contact = step.action in CONTACTS
+    facts = StepFacts(
+        log_id=row.log_id,
+        enrollment_id=row.enrollment_id,
+        attempts=row.attempts,
+        planned_at=row.planned_at,
+        due_at=row.due_at,
+        enrolled_at=row.enrolled_at,
+        exit_on_reply=plan.exit_on_reply,
+        goal_stage=plan.goal_stage,
+        step=step,
+        lead=lead,
+        booked_at=next((at for stage, at in events if not stage), None),
+        reached=frozenset(stage for stage, _at in events if stage),
+        conditions=batch.conditions.get(row.log_id, ()),
+        human_contact_days=broker.human_contact_days,
+        has_account=account is not None,
+        template=template,
+        contact=_contact(row, lead, step, template, broker, batch) if is_contact else None,
+        around=_surroundings(row, lead, step, template, broker, batch, token, now) if is_contact else None,
+        plain_text=_plain_text(lead, broker, token),
+    )
+    return Due(facts, plan, broker, row.sandbox, account, token)
+
+
+def _contact(
+    row: Row, lead: LeadFacts, step: Step, template: Template | None, broker: Broker, batch: _Batch
+) -> ContactFacts:
+    return ContactFacts(
+        channel=step.channel,
+        purpose=_purpose(lead, template, batch),
+        address=address_of(lead, step.channel),
+        phone=lead.phone,
+        treatment=lead.treatment_type,
+        unreachable=lead.unreachable,
+        permissions=batch.permissions.get(lead.id, ()),
+        lead_timezone=lead.timezone,
+        broker_timezone=broker.timezone,
+        window=broker.rules.window,
+        recent=batch.recent.get((lead.id, row.sandbox), ()),
+        cap_24h=broker.cap_24h,
+        cap_7d=broker.cap_7d,
+    )
+
+
+def _purpose(lead: LeadFacts, template: Template | None, batch: _Batch) -> str:
+    """A campaign's step is transactional only while the lead has a live appointment that its template speaks of."""
+    speaks = template is not None and template.variables & {"appointment_date", "appointment_time"}
+    is_transactional = speaks and template.purpose == "transactional" and lead.id in batch.appointments
+    return "transactional" if is_transactional else "marketing"
+
+
+def _surroundings(
+    row: Row,
+    lead: LeadFacts,
+    step: Step,
+    template: Template | None,
+    broker: Broker,
+    batch: _Batch,
+    token: str,
+    now: datetime,
+) -> Surroundings:
+    wants_link = template is not None and "unsubscribe_link" in template.variables
+    return Surroundings(
+        broker_name=broker.name,
+        timezone=lead.timezone or broker.timezone,
+        language=template.language if template else broker.language,
+        now=now,
+        agent_name=row.agent_name,
+        agent_phone=row.agent_phone,
+        property_ref=batch.properties.get(lead.id, ""),
+        booking_link=booking_url(token) if token else "",
+        unsubscribe_link=_unsubscribe(lead, step.channel) if wants_link else "",
+        appointment_at=batch.appointments.get(lead.id),
+    )
+
+
+def _unsubscribe(lead: LeadFacts, channel: str) -> str:
+    return unsubscribe_url(
+        broker_id=lead.broker_id, lead_id=lead.id, channel=channel, address=address_of(lead, channel)
+    )
+
+
+def _plain_text(lead: LeadFacts, broker: Broker, token: str) -> str:
+    """What a meeting's invitation says when its step has no template."""
+    if not token:
+        return ""
+    with translation.override(lead.language or broker.language):
+        return _("%(broker)s would like to meet you. Choose a time here: %(link)s") % {
+            "broker": broker.name,
+            "link": booking_url(token),
+        }

@@ -1,0 +1,197 @@
+"""The last third of a batch: what became of each contact, and what comes next. Also of leases that ran out."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db import transaction
+
+from campaigns import sql
+from campaigns.backoff import retry_at
+from campaigns.deciding import Dispatch, ending
+from campaigns.facts import Due, load
+from campaigns.models import LogStatus
+from leads.actions import mark_unreachable, record_call
+from leads.models import Lead
+from messaging.base import Outcome, OutcomeKind
+from messaging.models import Message, MessageStatus
+from messaging.policy import CALL
+from voice.actions import ring_simulated
+from voice.models import CallStatus
+
+MAX_ATTEMPTS = 5
+# A phone that nobody picks up is tried again, but not five times.
+MAX_CALL_ATTEMPTS = 3
+CALL_AGAIN_AFTER = timedelta(hours=2)
+UNREACHABLE_CODES = ("invalid_address",)
+
+MESSAGE_STATUS = {
+    OutcomeKind.ACCEPTED: MessageStatus.SENT,
+    OutcomeKind.REFUSED: MessageStatus.FAILED,
+    OutcomeKind.REFUSED_FOR_NOW: MessageStatus.FAILED,
+    OutcomeKind.UNKNOWN: MessageStatus.UNKNOWN,
+}
+
+
+class _MessageRow(NamedTuple):
+    """A row of campaigns.sql.SETTLE_MESSAGES."""
+
+    message: int
+    status: str
+    provider_id: str
+    code: str
+    error: str
+
+
+class _Release(NamedTuple):
+    """A row of campaigns.sql.RELEASE."""
+
+    log: int
+    message: int
+    due: datetime
+    reason: str
+
+
+@transaction.atomic
+def settle(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> Counter[str]:
+    """Write a batch's outcomes in one transaction; the counts are by what the log says."""
+    counts: Counter[str] = Counter()
+    if not outcomes:
+        return counts
+    _stamp(outcomes, now)
+    sql.run(sql.SETTLE_MESSAGES, sql.columns_of([_message_row(*pair) for pair in outcomes]) | {"now": now})
+    endings, releases = [], []
+    for dispatch, outcome in outcomes:
+        if outcome.kind == OutcomeKind.REFUSED_FOR_NOW and not _is_last(dispatch):
+            releases.append(_release(dispatch, outcome, now))
+        elif outcome.kind != OutcomeKind.ACCEPTED or dispatch.envelope.channel != CALL:
+            endings.append(_ending(dispatch, outcome, now))
+    sql.finish(endings, now)
+    if releases:
+        sql.run(sql.RELEASE, sql.columns_of(releases) | {"now": now})
+    _mark_unreachable(outcomes, now)
+    _ring([dispatch.envelope.message_id for dispatch, outcome in outcomes if _is_simulated_call(dispatch, outcome)], now)
+    counts.update(row.reason or row.status for row in endings)
+    counts["retry"] += len(releases)
+    return counts
+
+
+def _stamp(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> None:
+    leads = {dispatch.due.facts.lead.id for dispatch, _outcome in outcomes}
+    contacted = {d.due.facts.lead.id for d, outcome in outcomes if outcome.kind == OutcomeKind.ACCEPTED}
+    sql.run(sql.STAMP_LEADS, {"leads": list(leads), "contacted": list(contacted), "now": now})
+
+
+def _message_row(dispatch: Dispatch, outcome: Outcome) -> _MessageRow:
+    status = MESSAGE_STATUS[outcome.kind]
+    if outcome.kind == OutcomeKind.ACCEPTED and dispatch.envelope.channel == CALL:
+        status = MessageStatus.SENDING  # until the call has ended
+    elif outcome.kind == OutcomeKind.ACCEPTED and outcome.delivered:
+        status = MessageStatus.DELIVERED
+    if outcome.code == "cancelled":
+        status = MessageStatus.CANCELLED
+    return _MessageRow(
+        dispatch.envelope.message_id, status, outcome.provider_id, outcome.code[:60], outcome.error[:2000]
+    )
+
+
+def _is_last(dispatch: Dispatch) -> bool:
+    return dispatch.due.facts.attempts + 1 >= MAX_ATTEMPTS
+
+
+def _release(dispatch: Dispatch, outcome: Outcome, now: datetime) -> _Release:
+    facts = dispatch.due.facts
+    due_at = retry_at(now, facts.attempts + 1, facts.log_id, outcome.retry_after)
+    return _Release(facts.log_id, dispatch.envelope.message_id, due_at, outcome.code[:60] or "refused_for_now")
+
+
+def _ending(dispatch: Dispatch, outcome: Outcome, now: datetime) -> sql.Ending:
+    if outcome.kind == OutcomeKind.ACCEPTED:
+        return ending(dispatch.due, LogStatus.SENT, "", None, now)
+    if outcome.kind == OutcomeKind.UNKNOWN:
+        return ending(dispatch.due, LogStatus.FAILED, "outcome_unknown", None, now)
+    if outcome.kind == OutcomeKind.REFUSED_FOR_NOW:
+        return ending(dispatch.due, LogStatus.FAILED, "gave_up", None, now)
+    return ending(dispatch.due, LogStatus.FAILED, (outcome.code or "refused")[:60], None, now)
+
+
+def _mark_unreachable(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> None:
+    for dispatch, outcome in outcomes:
+        if outcome.kind == OutcomeKind.REFUSED and outcome.code in UNREACHABLE_CODES:
+            lead = Lead.objects.get(pk=dispatch.due.facts.lead.id)
+            mark_unreachable(lead=lead, channel=dispatch.envelope.channel, code=outcome.code, now=now)
+
+
+def _is_simulated_call(dispatch: Dispatch, outcome: Outcome) -> bool:
+    return outcome.kind == OutcomeKind.ACCEPTED and dispatch.envelope.channel == CALL and dispatch.account.sandbox
+
+
+def _ring(message_ids: list[int], now: datetime) -> None:
+    if message_ids:
+        ring_simulated(message_ids=message_ids, now=now)
+
+
+@transaction.atomic
+def settle_expired(*, batch: int, broker_id: int | None, now: datetime) -> int:
+    """Rows whose worker never came back: nobody can know whether they were sent, so they are shown, not resent."""
+    expired = sql.rows(sql.EXPIRED, {"now": now, "batch": batch, "broker": broker_id})
+    if not expired:
+        return 0
+    Message.objects.filter(pk__in=[message for _log, _lead, message in expired], status=MessageStatus.SENDING).update(
+        status=MessageStatus.UNKNOWN, unknown_at=now, error_code="lease_over"
+    )
+    due = load([log for log, _lead, _message in expired], now)
+    sql.finish([ending(one, LogStatus.FAILED, "outcome_unknown", None, now) for one in due], now)
+    return len(expired)
+
+
+class _EndedCall(NamedTuple):
+    """A row of campaigns.sql.ENDED_CALLS."""
+
+    log_id: int
+    lead_id: int
+    message_id: int
+    attempts: int
+    status: str
+    seconds: int | None
+
+    @property
+    def is_answered(self) -> bool:
+        return self.status == CallStatus.COMPLETED
+
+    @property
+    def may_be_tried_again(self) -> bool:
+        return self.status != CallStatus.FAILED and self.attempts < MAX_CALL_ATTEMPTS
+
+
+@transaction.atomic
+def settle_calls(*, batch: int, broker_id: int | None, now: datetime) -> int:
+    """Calls that have ended: answered ones finish their step, others are tried again or given up."""
+    calls = [_EndedCall._make(row) for row in sql.rows(sql.ENDED_CALLS, {"batch": batch, "broker": broker_id})]
+    if not calls:
+        return 0
+    sql.run(sql.SETTLE_MESSAGES, sql.columns_of([_call_message(call) for call in calls]) | {"now": now})
+    due = {one.facts.log_id: one for one in load([call.log_id for call in calls], now)}
+    over = [call for call in calls if call.is_answered or not call.may_be_tried_again]
+    sql.finish([_call_ending(call, due[call.log_id], now) for call in over], now)
+    again = [call for call in calls if not call.is_answered and call.may_be_tried_again]
+    if again:
+        releases = [_Release(call.log_id, call.message_id, now + CALL_AGAIN_AFTER, call.status) for call in again]
+        sql.run(sql.RELEASE, sql.columns_of(releases) | {"now": now})
+    for call in calls:
+        if call.is_answered:
+            record_call(lead=Lead.objects.get(pk=call.lead_id), seconds=call.seconds or 0, now=now)
+    return len(calls)
+
+
+def _call_message(call: _EndedCall) -> _MessageRow:
+    if call.is_answered:
+        return _MessageRow(call.message_id, MessageStatus.DELIVERED, "", "", "")
+    return _MessageRow(call.message_id, MessageStatus.FAILED, "", call.status, "")
+
+
+def _call_ending(call: _EndedCall, one: Due, now: datetime) -> sql.Ending:
+    if call.is_answered:
+        return ending(one, LogStatus.SENT, "", None, now)
+    return ending(one, LogStatus.FAILED, call.status, None, now)

@@ -1,0 +1,165 @@
+"""Everything that can be wrong with a campaign, found at once and said in sentences."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from brokers.refusal import Refused
+from brokers.rules import ContactWindow
+from campaigns.filters import StepFilter
+from campaigns.models import Action, Campaign, CampaignStep, Trigger
+from campaigns.plans import Accounts, is_sandbox, step_channel
+from campaigns.triggers import OWN_KEYS
+from leads.filters import LeadFilter
+from leads.models import Stage
+from messaging.providers import adapter_for
+from templates_app.models import Channel, MessageTemplate
+from templates_app.variables import unknown_variables
+
+SPEC_KEYS = {
+    "step_number",
+    "action",
+    "delay_hours",
+    "conditions",
+    "message_template",
+    "target_stage",
+    "channel",
+    "fallback_channel",
+    "fallback_template",
+}
+
+
+def spec_faults(campaign: Campaign, specs: Sequence[Mapping[str, Any]], now: datetime) -> list[str]:
+    """What is wrong with a set of steps that is to be saved."""
+    faults = [f"steps: {_('a campaign needs at least one step')}"] if not specs else []
+    for position, spec in enumerate(specs, start=1):
+        faults += [f"step {position}: {fault}" for fault in _spec_faults(campaign, position, spec, now)]
+    return faults
+
+
+def _spec_faults(campaign: Campaign, position: int, spec: Mapping[str, Any], now: datetime) -> list[str]:
+    faults = [f"{key} is no field of a step" for key in spec if key not in SPEC_KEYS]
+    if spec.get("step_number", position) != position:
+        faults.append(_("step_number=%(number)r leaves a gap; number the steps 1, 2, 3 …") % {
+            "number": spec["step_number"]
+        })
+    faults += _not_one_of("action", spec.get("action"), Action.values)
+    for key, allowed in (("channel", Channel.values), ("fallback_channel", Channel.values), ("target_stage", Stage.values)):
+        if spec.get(key):
+            faults += _not_one_of(key, spec[key], allowed)
+    faults += _delay_faults(spec.get("delay_hours", 0))
+    for key in ("message_template", "fallback_template"):
+        template = spec.get(key)
+        if template is not None and template.broker_id != campaign.broker_id:
+            faults.append(f"{key}={template.pk} is no template of this brokerage")
+    return faults + condition_faults(StepFilter, spec.get("conditions") or {}, now)
+
+
+def _not_one_of(key: str, value: Any, allowed: Iterable[str]) -> list[str]:
+    return [] if value in allowed else [f"{key}={value!r} is not allowed; use one of {', '.join(allowed)}"]
+
+
+def _delay_faults(value: Any) -> list[str]:
+    try:
+        hours = Decimal(str(value))
+    except InvalidOperation:
+        hours = Decimal(-1)
+    if hours.is_finite() and 0 <= hours < 1_000_000:
+        return []
+    return [f"delay_hours={value!r} is not allowed; use a number of hours from 0"]
+
+
+def condition_faults(filterset: type[LeadFilter], data: Any, now: datetime) -> list[str]:
+    try:
+        filterset.checked(data, now=now)
+    except Refused as refused:
+        return refused.faults or [str(refused)]
+    return []
+
+
+def activation_faults(campaign: Campaign, now: datetime) -> list[str]:
+    """What keeps a campaign from being activated; all of it at once."""
+    steps = list(
+        CampaignStep.objects.filter(campaign=campaign, version=campaign.version)
+        .select_related("message_template", "fallback_template")
+        .order_by("step_number")
+    )
+    faults = [] if steps else [_("steps: a campaign needs at least one step")]
+    for position, step in enumerate(steps, start=1):
+        if step.step_number != position:
+            faults.append(_("steps: number %(number)s is missing") % {"number": position})
+            break
+    for step in steps:
+        faults += [f"step {step.step_number}: {fault}" for fault in _step_faults(campaign, step, now)]
+    faults += trigger_faults(campaign, now)
+    faults += _account_faults(campaign, steps)
+    if not ContactWindow.parse(campaign.broker.contact_window).ever_opens:
+        faults.append(_("contact_window: the brokerage's contact window never opens"))
+    return faults
+
+
+def trigger_faults(campaign: Campaign, now: datetime) -> list[str]:
+    """The trigger's own key must be there, and every key must be one that LeadFilter knows."""
+    condition = campaign.trigger_condition
+    faults = [f"trigger_condition: {fault}" for fault in condition_faults(LeadFilter, condition, now)]
+    own = OWN_KEYS[Trigger(campaign.triggered_by)]
+    if own and isinstance(condition, dict) and not any(key in condition for key in own):
+        faults.append(
+            _("trigger_condition: %(trigger)s needs %(keys)s")
+            % {"trigger": campaign.triggered_by, "keys": _(" or ").join(own)}
+        )
+    return faults
+
+
+def _step_faults(campaign: Campaign, step: CampaignStep, now: datetime) -> list[str]:
+    faults = condition_faults(StepFilter, step.conditions, now)
+    if step.action == Action.UPDATE_STAGE:
+        return faults + _not_one_of("target_stage", step.target_stage, Stage.values)
+    channel = step_channel(step.action, step.channel, campaign.channel)
+    if step.action != Action.MAKE_CALL and channel == Channel.CALL:
+        faults.append(_("channel=call is not allowed for a message; choose another channel for this step"))
+    if step.message_template is not None:
+        faults += template_faults(step.message_template, channel)
+    elif step.action == Action.SEND_MESSAGE:
+        faults.append(_("message_template is missing; choose a template"))
+    if step.fallback_channel and step.fallback_template:
+        faults += template_faults(step.fallback_template, step.fallback_channel)
+    if step.action == Action.SCHEDULE_MEETING and step.message_template:
+        if "booking_link" not in step.message_template.variables:
+            faults.append(_("the template of a meeting must contain {{booking_link}}"))
+    return faults
+
+
+def template_faults(template: MessageTemplate, channel: str) -> list[str]:
+    faults = []
+    if template.channel != channel:
+        faults.append(
+            _("template %(name)s is for %(its)s, the step contacts by %(channel)s")
+            % {"name": template.name, "its": template.channel, "channel": channel}
+        )
+    if not template.is_active:
+        faults.append(_("template %(name)s is not active") % {"name": template.name})
+    unknown = unknown_variables(template.variables, template.broker)
+    if unknown:
+        faults.append(_("template %(name)s has the unknown variable %(variable)s") % {
+            "name": template.name, "variable": unknown[0]
+        })
+    return faults
+
+
+def _account_faults(campaign: Campaign, steps: Sequence[CampaignStep]) -> list[str]:
+    """Every channel that is used needs an account that can send, on the same side: the sandbox or the real world."""
+    accounts, sandbox = Accounts([campaign.broker_id]), is_sandbox(campaign)
+    channels = {step_channel(step.action, step.channel, campaign.channel) for step in steps} - {""}
+    faults = []
+    for channel in sorted(channels):
+        account = accounts.get(campaign.broker_id, channel, sandbox)
+        if account is None:
+            side = _("sandbox") if sandbox else _("real")
+            faults.append(_("account: no %(side)s account for %(channel)s") % {"side": side, "channel": channel})
+        else:
+            faults += [f"account {account}: {fault}" for fault in adapter_for(account).faults()]
+    return faults

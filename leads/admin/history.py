@@ -1,0 +1,42 @@
+from django.contrib import admin
+
+from brokers.admin_base import HistoryAdmin
+from leads.models import Assignment, ImportBatch, Inquiry, ScoreChange, StageTransition
+
+
+@admin.register(StageTransition)
+class StageTransitionAdmin(HistoryAdmin):
+    list_display = ("lead", "from_stage", "to_stage", "at", "by", "cause", "reason")
+    list_filter = ("to_stage", "cause")
+    list_select_related = ("lead", "by")
+    search_fields = ("lead__name", "lead__phone", "lead__email")
+
+
+@admin.register(ScoreChange)
+class ScoreChangeAdmin(HistoryAdmin):
+    list_display = ("lead", "from_score", "to_score", "at", "cause")
+    list_select_related = ("lead",)
+    search_fields = ("lead__name", "lead__phone", "lead__email")
+
+
+@admin.register(Inquiry)
+class InquiryAdmin(HistoryAdmin):
+    hidden = ("digest",)
+    list_display = ("lead", "source", "property_ref", "at")
+    list_select_related = ("lead",)
+    search_fields = ("lead__name", "lead__phone", "lead__email", "property_ref", "external_id")
+
+
+@admin.register(ImportBatch)
+class ImportBatchAdmin(HistoryAdmin):
+    list_display = ("file", "at", "finished_at", "by", "counts")
+    list_select_related = ("by",)
+    search_fields = ("file",)
+
+
+@admin.register(Assignment)
+class AssignmentAdmin(HistoryAdmin):
+    list_display = ("lead", "agent", "rule", "by", "at")
+    list_filter = ("agent",)
+    list_select_related = ("lead", "agent", "by")
+    search_fields = ("lead__name", "lead__phone", "lead__email")

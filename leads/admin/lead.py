@@ -1,0 +1,164 @@
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from brokers.admin_base import TenantAdmin, TenantForm
+from leads.actions import EDITABLE, create_lead, edit_lead
+from leads.admin.move import MovesLeads
+from leads.admin.vocabulary import VOCABULARY
+from leads.desk import delete_lead
+from leads.filters import TextListField
+from leads.models import Lead
+
+
+class TagsField(TextListField):
+    """Tags as people write them: one after the other, with commas."""
+
+    widget = forms.TextInput(attrs={"class": "vTextField"})
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list) else value
+
+
+class LeadForm(TenantForm):
+    tags = TagsField(label=_("Tags"), required=False, help_text=_("With commas between them"))
+
+    def _get_validation_exclusions(self) -> set[str]:
+        """A phone is stored in one form only; the verb brings what was typed into it, or refuses it."""
+        return super()._get_validation_exclusions() | {"phone"}
+
+    def clean_metadata(self) -> dict[str, Any]:
+        said = self.cleaned_data["metadata"] or {}
+        if not isinstance(said, dict):
+            raise forms.ValidationError(_('Use an object such as {"timeline": "3 months"}.'))
+        return said
+
+
+WHO = (
+    _("Person"),
+    {"fields": ("name", "phone", "email", "telegram_chat_id", "language", "timezone")},
+)
+CARE = (None, {"fields": ("treatment_type", "assigned_to")})
+STANDING = (
+    _("Where they stand"),
+    {
+        "fields": (
+            "pipeline_stage",
+            "stage_entered_at",
+            "status",
+            "lead_score",
+            "score_components",
+            "qualification",
+            "treatment_type",
+            "assigned_to",
+        )
+    },
+)
+SAID = (
+    _("What is known"),
+    {
+        "fields": (
+            "location",
+            "budget_amount",
+            "income_amount",
+            "debt_amount",
+            "dicom_status",
+            "source",
+            "tags",
+            "metadata",
+            "notes",
+        )
+    },
+)
+FACTS = (
+    _("What happened"),
+    {
+        "classes": ("collapse",),
+        "fields": (
+            "created_at",
+            "updated_at",
+            "last_activity_at",
+            "last_inbound_at",
+            "last_contacted_at",
+            "last_answered_at",
+            "first_touched_at",
+            "next_action_at",
+            "opted_out_at",
+            "unreachable",
+            "inbound_count",
+            "quick_reply_count",
+            "long_call_count",
+            "booking_count",
+            "call_score",
+            "field_sources",
+            "import_batch",
+        ),
+    },
+)
+
+
+@admin.register(Lead)
+class LeadAdmin(MovesLeads, TenantAdmin):
+    """Writes through the verbs only, so that score, sources and history are right whoever edits."""
+
+    form = LeadForm
+    can_delete = True
+    fieldsets = (WHO, STANDING, SAID, FACTS)
+    readonly_fields = tuple(
+        name for _title, options in (STANDING, FACTS) for name in options["fields"] if name not in EDITABLE
+    )
+    list_display = (
+        "__str__",
+        "phone",
+        "email",
+        "pipeline_stage",
+        "status",
+        "lead_score",
+        "treatment_type",
+        "assigned_to",
+        "last_activity_at",
+    )
+    list_filter = (*VOCABULARY, "assigned_to")
+    list_select_related = ("assigned_to",)
+    search_fields = ("name", "phone", "email")
+    actions = ("move_chosen",)
+    change_form_template = "admin/leads/lead/change_form.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Lead]:
+        return super().get_queryset(request).present()  # type: ignore[attr-defined]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Lead | None = None) -> Any:
+        """A new lead stands nowhere yet, and nothing has happened to it."""
+        if obj is not None:
+            return super().get_fieldsets(request, obj)
+        shown = [WHO, CARE, SAID]
+        if self._shows_broker(request):
+            shown.insert(0, (None, {"fields": ("broker",)}))
+        return shown
+
+    def save_model(self, request: HttpRequest, obj: Lead, form: Any, change: bool) -> None:
+        values = {name: value for name, value in form.cleaned_data.items() if name in EDITABLE}
+        if change:
+            changes = {name: value for name, value in values.items() if name in form.changed_data}
+            edit_lead(lead=obj, now=self.now(), by=request.user, **changes)
+            return
+        known = {name: value for name, value in values.items() if value not in form.fields[name].empty_values}
+        obj.pk = create_lead(broker=obj.broker, now=self.now(), by=request.user, **known).pk
+
+    # A lead leaves the lists; its rows stay.
+
+    def get_deleted_objects(self, objs: Iterable[Lead], request: HttpRequest) -> Any:
+        leads = [str(lead) for lead in objs]
+        return leads, {self.opts.verbose_name_plural: len(leads)}, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: Lead) -> None:
+        delete_lead(lead=obj, now=self.now())
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Lead]) -> None:
+        for lead in queryset:
+            delete_lead(lead=lead, now=self.now())

@@ -1,0 +1,59 @@
+"""List filters that speak LeadFilter's vocabulary: the same names as in the API, in triggers and in conditions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from brokers.refusal import Refused
+from leads.filters import LeadFilter
+from leads.models import Qualification, Stage, Status, Treatment
+
+Choices = Sequence[tuple[Any, Any]]
+YES_NO: Choices = (("true", _("Yes")), ("false", _("No")))
+
+
+class VocabularyFilter(admin.SimpleListFilter):
+    """One condition, with the values that are worth a click; others may be written into the address."""
+
+    offered: Choices
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[Any, Any]]:
+        return [(str(value), label) for value, label in self.offered]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if self.value() is None:
+            return queryset
+        try:
+            return LeadFilter.apply(queryset, {self.parameter_name: self.value()}, now=timezone.now())
+        except Refused as refusal:
+            raise IncorrectLookupParameters(str(refusal)) from refusal
+
+
+def _filter(key: str, offered: Choices) -> type[VocabularyFilter]:
+    label = LeadFilter.base_filters[key].label
+    return type(f"{key}_filter", (VocabularyFilter,), {"parameter_name": key, "title": label, "offered": offered})
+
+
+def _numbers(*values: int) -> Choices:
+    return [(value, value) for value in values]
+
+
+VOCABULARY = (
+    _filter("stage", Stage.choices),
+    _filter("status", Status.choices),
+    _filter("qualification", Qualification.choices),
+    _filter("treatment", Treatment.choices),
+    _filter("score_min", _numbers(20, 40, 60, 80)),
+    _filter("inactivity_days", _numbers(7, 14, 30, 60, 90)),
+    _filter("in_stage_days", _numbers(7, 14, 30, 60, 90)),
+    _filter("never_contacted", YES_NO),
+    _filter("has_email", YES_NO),
+    _filter("has_phone", YES_NO),
+    _filter("has_telegram", YES_NO),
+)

@@ -1,0 +1,189 @@
+"""What people do with a lead. Rows that move the lead's own columns are written by verbs."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from brokers.admin_base import TenantAdmin, TenantForm
+from brokers.models import Broker
+from brokers.refusal import Refused
+from leads.actions import book_appointment, create_task, propose_appointment, record_permission
+from leads.addresses import normalise_email, normalise_phone
+from leads.desk import TASK_FIELDS, edit_task, write_note
+from leads.models import Appointment, Availability, ContactPermission, Note, Task
+
+LEAD_SEARCH = ("lead__name", "lead__phone", "lead__email")
+CHANNELS = [
+    (ContactPermission.ANY_CHANNEL, _("every channel")),
+    ("telegram", "Telegram"),
+    ("whatsapp", "WhatsApp"),
+    ("email", _("e-mail")),
+    ("call", _("call")),
+]
+
+
+class OfLeadAdmin(TenantAdmin):
+    """Rows about one lead, which stays the same once it is chosen."""
+
+    autocomplete_fields = ("lead",)
+    search_fields = LEAD_SEARCH
+    list_select_related = ("lead",)
+    add_fields: tuple[str, ...] = ("lead",)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields if obj is not None else self.add_fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)
+        return fields if obj is None else (*fields, "lead")
+
+
+@admin.register(Task)
+class TaskAdmin(OfLeadAdmin):
+    add_fields = ("lead", "title", "due_at")
+    fields = ("lead", "title", "assignee", "due_at", "done_at", "snoozed_until", "origin")
+    readonly_fields = ("snoozed_until", "origin")
+    list_display = ("title", "lead", "assignee", "due_at", "done_at")
+    list_filter = ("assignee",)
+    list_select_related = ("lead", "assignee")
+    search_fields = ("title", *LEAD_SEARCH)
+
+    def save_model(self, request: HttpRequest, obj: Task, form: Any, change: bool) -> None:
+        given = form.cleaned_data
+        if change:
+            changes = {name: given[name] for name in form.changed_data if name in TASK_FIELDS}
+            edit_task(task=obj, now=self.now(), **changes)
+            return
+        due_at, title = given["due_at"], given["title"]
+        task = create_task(lead=obj.lead, title=title, due_at=due_at, now=self.now(), origin="admin")
+        obj.pk = task.pk
+
+
+@admin.register(Note)
+class NoteAdmin(OfLeadAdmin):
+    can_change = False
+    add_fields = ("lead", "text")
+    fields = ("lead", "text", "author", "at")
+    list_display = ("__str__", "lead", "author", "at")
+    list_select_related = ("lead", "author")
+    search_fields = ("text", *LEAD_SEARCH)
+
+    def save_model(self, request: HttpRequest, obj: Note, form: Any, change: bool) -> None:
+        text = form.cleaned_data["text"]
+        obj.pk = write_note(lead=obj.lead, text=text, now=self.now(), by=request.user).pk
+
+
+class AppointmentForm(TenantForm):
+    refusal_fields = {"no_agent": "lead", "slot_taken": "starts_at", "time_invalid": "starts_at"}
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean()
+        if bool(given.get("starts_at")) != bool(given.get("ends_at")):
+            self.add_error("ends_at", _("Give start and end, or neither to leave the time open."))
+        return given
+
+
+@admin.register(Appointment)
+class AppointmentAdmin(OfLeadAdmin):
+    """A meeting is proposed with the lead's agent, and booked at once when its time is given."""
+
+    form = AppointmentForm
+    add_fields = ("lead", "starts_at", "ends_at", "kind", "location", "meeting_url")
+    fields = ("lead", "agent", "status", "starts_at", "ends_at", "kind", "location", "meeting_url")
+    readonly_fields = ("agent", "status")
+    list_display = ("lead", "agent", "kind", "status", "starts_at", "ends_at")
+    list_filter = ("status", "kind", "agent")
+    list_select_related = ("lead", "agent")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)
+        return fields if obj is None else (*fields, "starts_at", "ends_at")
+
+    def save_model(self, request: HttpRequest, obj: Appointment, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        meeting = propose_appointment(lead=obj.lead, now=self.now())
+        for name in ("kind", "location", "meeting_url"):
+            setattr(meeting, name, form.cleaned_data[name])
+        meeting.save(update_fields=["kind", "location", "meeting_url"])
+        if obj.starts_at and obj.ends_at:
+            book_appointment(
+                appointment=meeting,
+                starts_at=obj.starts_at,
+                ends_at=obj.ends_at,
+                now=self.now(),
+                by=request.user,
+            )
+        obj.pk = meeting.pk
+
+
+class AvailabilityForm(TenantForm):
+    def clean(self) -> dict[str, Any]:
+        given = super().clean()
+        is_weekly = given.get("kind") == "weekly"
+        for name in ("weekday", "opens", "closes") if is_weekly else ("starts_at", "ends_at"):
+            if given.get(name) is None and name not in self.errors:
+                self.add_error(name, _("This field is required."))
+        return given
+
+
+@admin.register(Availability)
+class AvailabilityAdmin(TenantAdmin):
+    form = AvailabilityForm
+    can_delete = True
+    fields = ("agent", "kind", "weekday", "opens", "closes", "starts_at", "ends_at")
+    list_display = ("agent", "kind", "weekday", "opens", "closes", "starts_at", "ends_at")
+    list_filter = ("agent", "kind")
+    list_select_related = ("agent",)
+    search_fields = ("agent__username", "agent__first_name", "agent__last_name")
+
+
+class PermissionForm(TenantForm):
+    refusal_fields = {"phone_invalid": "address", "email_invalid": "address"}
+    channel = forms.ChoiceField(label=_("Channel"), choices=CHANNELS)
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean()
+        if not given.get("lead") and not given.get("address"):
+            self.add_error("address", _("Choose a lead or give an address."))
+        return given
+
+
+@admin.register(ContactPermission)
+class ContactPermissionAdmin(OfLeadAdmin):
+    """A ledger: what was given or taken back is added, and never changed."""
+
+    form = PermissionForm
+    can_change = False
+    add_fields = ("lead", "address", "channel", "kind", "purpose", "wording")
+    fields = ("lead", "address", "channel", "kind", "purpose", "source", "wording", "evidence", "at")
+    list_display = ("__str__", "lead", "address", "channel", "kind", "purpose", "source", "at")
+    list_filter = ("kind", "purpose", "channel")
+    search_fields = ("address", *LEAD_SEARCH)
+
+    def save_model(self, request: HttpRequest, obj: ContactPermission, form: Any, change: bool) -> None:
+        given = {name: form.cleaned_data[name] for name in ("lead", "channel", "kind", "purpose", "wording")}
+        address = normalised(form.cleaned_data["address"], obj.broker, given["channel"])
+        evidence = {"by": request.user.get_username()}
+        record_permission(
+            broker=obj.broker, now=self.now(), source="admin", address=address, evidence=evidence, **given
+        )
+        obj.pk = ContactPermission.objects.filter(broker=obj.broker).latest("pk").pk
+
+
+def normalised(address: str, broker: Broker, channel: str) -> str:
+    """An address as the policy looks it up. Raises Refused `phone_invalid` or `email_invalid`."""
+    if not address or channel == "telegram":
+        return address.strip()
+    if "@" in address or channel == "email":
+        return normalise_email(address)
+    try:
+        return normalise_phone(address, broker.country)
+    except Refused:
+        if channel == ContactPermission.ANY_CHANNEL and address.strip().isdecimal():
+            return address.strip()  # a Telegram chat
+        raise

@@ -1,0 +1,9 @@
+"""Addresses that we give to people outside."""
+
+from django.conf import settings
+from django.urls import reverse
+
+
+def booking_url(token: str) -> str:
+    """The public page of an appointment."""
+    return settings.PUBLIC_URL + reverse("leads:booking", args=[token])

@@ -1,0 +1,41 @@
+from leads.models.history import (
+    Assignment,
+    Cause,
+    ImportBatch,
+    Inquiry,
+    ScoreChange,
+    StageTransition,
+)
+from leads.models.lead import (
+    Dicom,
+    Lead,
+    LeadQuerySet,
+    Qualification,
+    Status,
+    Treatment,
+)
+from leads.models.permission import ContactPermission
+from leads.models.stage import STAGE_RANK, Stage
+from leads.models.work import Appointment, Availability, Note, Task
+
+__all__ = [
+    "STAGE_RANK",
+    "Appointment",
+    "Assignment",
+    "Availability",
+    "Cause",
+    "ContactPermission",
+    "Dicom",
+    "ImportBatch",
+    "Inquiry",
+    "Lead",
+    "LeadQuerySet",
+    "Note",
+    "Qualification",
+    "ScoreChange",
+    "Stage",
+    "StageTransition",
+    "Status",
+    "Task",
+    "Treatment",
+]

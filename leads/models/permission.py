@@ -1,0 +1,55 @@
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from brokers.models import TenantModel
+
+
+class PermissionKind(models.TextChoices):
+    GRANTED = "granted", _("granted")
+    REVOKED = "revoked", _("revoked")
+
+
+class PermissionPurpose(models.TextChoices):
+    MARKETING = "marketing", _("marketing")
+    ALL = "all", _("everything")
+
+
+class ContactPermission(TenantModel):
+    """A permission given or taken back: append-only, and it outlives the lead because it belongs to the address.
+
+    Without a lead it stands on the broker's suppression list. The newest among the rules for the channel and `*`
+    decides.
+    """
+
+    ANY_CHANNEL = "*"
+
+    lead = models.ForeignKey(
+        "leads.Lead", models.SET_NULL, null=True, blank=True, related_name="permissions", verbose_name=_("lead")
+    )
+    address = models.CharField(_("address"), max_length=254, blank=True)
+    channel = models.CharField(_("channel"), max_length=10, default=ANY_CHANNEL, help_text=_("* is every channel"))
+    kind = models.CharField(_("kind"), max_length=10, choices=PermissionKind.choices)
+    purpose = models.CharField(
+        _("purpose"), max_length=10, choices=PermissionPurpose.choices, default=PermissionPurpose.MARKETING
+    )
+    source = models.CharField(_("source"), max_length=60)
+    wording = models.TextField(_("wording"), blank=True)
+    evidence = models.JSONField(_("evidence"), default=dict, blank=True)
+    at = models.DateTimeField(_("at"))
+
+    class Meta:
+        verbose_name = _("contact permission")
+        verbose_name_plural = _("contact permissions")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(lead__isnull=False) | ~Q(address=""), name="permission_of_lead_or_address"
+            )
+        ]
+        indexes = [
+            # The policy's look-up by address.
+            models.Index(fields=["broker", "address"], condition=~Q(address=""), name="idx_permission_address"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.channel} {self.purpose}"

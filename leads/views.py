@@ -1,0 +1,26 @@
+"""The doors of leads: pages that people outside open by a link."""
+
+from zoneinfo import ZoneInfo
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import translation
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from leads.models import Appointment
+
+
+@never_cache
+@require_safe
+def booking(request: HttpRequest, token: str) -> HttpResponse:
+    """The proposed or fixed appointment that a lead was sent a link to."""
+    found = Appointment.objects.select_related("broker", "agent", "lead").filter(token=token, lead__deleted_at=None)
+    appointment = found.first()
+    if appointment is None:
+        return render(request, "leads/booking_unknown.html", status=404)
+    language = appointment.lead.language or appointment.broker.language
+    zone = ZoneInfo(appointment.lead.timezone or appointment.broker.timezone)
+    with translation.override(language):
+        context = {"appointment": appointment, "zone": zone}
+        return render(request, "leads/booking.html", context, headers={"Content-Language": language})

@@ -1,0 +1,227 @@
+"""What providers tell us, applied once: messages that leads wrote, and what became of ours.
+
+Every webhook takes this path, and so does the sandbox's phone page. An event is stored first, so that whatever goes
+wrong afterwards can be seen and done again; a repeated one changes nothing.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.db.models.functions import Coalesce
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from brokers.refusal import Refused
+from leads.actions import create_task, record_inbound, record_permission
+from leads.models import Lead
+from messaging import optout
+from messaging.automatic import is_automatic_mail
+from messaging.base import Event
+from messaging.models import ACCEPTED, ChannelAccount, Direction, Message, MessageStatus, WebhookEvent
+
+ADDRESS_COLUMNS = {"telegram": "telegram_chat_id", "email": "email", "whatsapp": "phone", "call": "phone"}
+LONGEST_EVENT_ID = 120
+
+# From where a message may go where: statuses never run backwards, and what was delivered has not failed.
+ON_THE_WAY = (MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.UNKNOWN)
+MAY_FOLLOW = {
+    MessageStatus.SENT: ON_THE_WAY,
+    MessageStatus.DELIVERED: (*ON_THE_WAY, MessageStatus.SENT),
+    MessageStatus.READ: (*ON_THE_WAY, MessageStatus.SENT, MessageStatus.DELIVERED),
+    MessageStatus.FAILED: (*ON_THE_WAY, MessageStatus.SENT),
+}
+
+
+def receive_event(
+    *, account: ChannelAccount, event: Event, payload: Mapping[str, Any], now: datetime
+) -> WebhookEvent:
+    """Store an event and apply it, unless it was applied before.
+
+    One that cannot be applied (`lead_unknown`, `message_unknown`, `status_unknown`) stays unprocessed with its error;
+    any other exception is noted with it too, and raised.
+    """
+    stored, _is_new = WebhookEvent.objects.get_or_create(
+        account=account,
+        event_id=_event_key(event),
+        defaults={"broker_id": account.broker_id, "payload": _storable(payload), "received_at": now},
+    )
+    if stored.processed_at is None:
+        _apply_noting_errors(account, stored, event, now)
+        stored.refresh_from_db()
+    return stored
+
+
+@transaction.atomic
+def apply_event(*, account: ChannelAccount, stored: WebhookEvent, event: Event, now: datetime) -> None:
+    """Do what a stored event says, once. Raises Refused `lead_unknown`, `message_unknown` or `status_unknown`."""
+    if event.kind == "inbound":
+        _apply_inbound(account, stored, event, now)
+    else:
+        _apply_status(account, stored, event, now)
+
+
+def match_lead(account: ChannelAccount, event: Event) -> Lead:
+    """The lead of the account's broker that the event comes from, locked: the one whose message it answers, else the
+    one with that address who was contacted last. Raises Refused `lead_unknown`.
+    """
+    address = normalised(account.channel, event.address)
+    leads = Lead.objects.select_for_update(no_key=True, of=("self",)).select_related("broker").present()
+    leads = leads.filter(broker=account.broker_id, **{ADDRESS_COLUMNS[account.channel]: address})
+    lead = None
+    if event.message_id:
+        answered = Message.objects.filter(pk=event.message_id, broker=account.broker_id, direction=Direction.OUT)
+        lead = leads.filter(pk__in=answered.values("lead")).first()
+    if lead is None and address:
+        lead = leads.order_by(F("last_contacted_at").desc(nulls_last=True), "-id").first()
+    if lead is None:
+        raise Refused("lead_unknown", _("No lead of this brokerage has the address %(address)s.") % {"address": address})
+    return lead
+
+
+def normalised(channel: str, address: str) -> str:
+    """An address as leads carry it."""
+    return address.strip().lower() if channel == "email" else address.strip()
+
+
+def _apply_noting_errors(account: ChannelAccount, stored: WebhookEvent, event: Event, now: datetime) -> None:
+    rows = WebhookEvent.objects.filter(pk=stored.pk, processed_at=None)
+    try:
+        apply_event(account=account, stored=stored, event=event, now=now)
+    except Refused as refused:
+        rows.update(error=f"{refused.reason}: {refused}")
+    except Exception as error:
+        rows.update(error=f"{type(error).__name__}: {error}")
+        raise
+
+
+def _apply_inbound(account: ChannelAccount, stored: WebhookEvent, event: Event, now: datetime) -> None:
+    if event.provider_id and _ours(account, event).exists():
+        _claim(stored, now)  # our own message came back to us: no reply
+        return
+    lead = match_lead(account, event)
+    if not _claim(stored, now):
+        return
+    is_automatic = event.is_automatic or is_automatic_mail(event.raw.get("headers") or {})
+    answered = _newest_sent(lead, account)
+    message = _write_inbound(lead, account, stored, event, now, is_automatic)
+    if is_automatic:
+        return
+    _heed_opt_out(lead, message, answered, now)
+    record_inbound(lead=lead, now=now, answers=answered.sent_at if answered else None)
+
+
+def _write_inbound(
+    lead: Lead, account: ChannelAccount, stored: WebhookEvent, event: Event, now: datetime, is_automatic: bool
+) -> Message:
+    return Message.objects.create(
+        broker_id=lead.broker_id,
+        lead=lead,
+        channel=account.channel,
+        direction=Direction.IN,
+        account=account,
+        address=normalised(account.channel, event.address),
+        body=event.text.replace("\x00", ""),
+        status=MessageStatus.RECEIVED,
+        provider_id=_provider_id(event),
+        dedupe_key=f"in:{account.pk}:{stored.event_id}",
+        basis={"automatic": True} if is_automatic else {},
+        sandbox=account.sandbox,
+        created_at=now,
+        received_at=now,
+    )
+
+
+def _heed_opt_out(lead: Lead, message: Message, answered: Message | None, now: datetime) -> None:
+    """An opt-out ends marketing on every channel at once; what only reads like one becomes a task for a person."""
+    is_about_appointment = (
+        answered is not None
+        and answered.purpose == "transactional"
+        and optout.may_mean_appointment(message.body)
+    )
+    if optout.is_opt_out(message.body) and not is_about_appointment:
+        record_permission(
+            broker=lead.broker,
+            lead=lead,
+            address=message.address,
+            kind="revoked",
+            source="keyword",
+            wording=message.body,
+            evidence={"message": message.pk, "channel": message.channel, "sandbox": message.sandbox},
+            now=now,
+        )
+    elif is_about_appointment or optout.looks_like_opt_out(message.body):
+        with translation.override(lead.broker.language):
+            title = _("Wants to cancel or to be left alone? “%(text)s”") % {"text": message.body}
+        create_task(lead=lead, title=title[:200], due_at=now, now=now, origin="opt_out")
+
+
+def _newest_sent(lead: Lead, account: ChannelAccount) -> Message | None:
+    """What the lead may be answering: the last thing we wrote to them."""
+    sent = Message.objects.filter(lead=lead, direction=Direction.OUT, status__in=ACCEPTED, sandbox=account.sandbox)
+    return sent.exclude(channel="call").order_by("-created_at", "-id").first()
+
+
+def _apply_status(account: ChannelAccount, stored: WebhookEvent, event: Event, now: datetime) -> None:
+    if event.status not in MAY_FOLLOW:
+        raise Refused("status_unknown", event.status)
+    message = _ours(account, event).first()
+    if message is None:
+        raise Refused("message_unknown", event.provider_id or str(event.message_id))
+    Lead.objects.select_for_update(no_key=True).get(pk=message.lead_id)
+    if _claim(stored, now):
+        apply_status(message=message, status=event.status, now=now, code=event.code, provider_id=_provider_id(event))
+
+
+def apply_status(*, message: Message, status: str, now: datetime, code: str = "", provider_id: str = "") -> bool:
+    """Move a sent message on, never backwards; whether it moved. The caller holds the lead."""
+    stamps: dict[str, Any] = {f"{status}_at": now}
+    if status in (MessageStatus.DELIVERED, MessageStatus.READ):
+        stamps["sent_at"] = Coalesce("sent_at", now)
+    if status == MessageStatus.READ:
+        stamps["delivered_at"] = Coalesce("delivered_at", now)
+    if status == MessageStatus.FAILED:
+        stamps["error_code"] = code[:60]
+    if provider_id:
+        stamps["provider_id"] = provider_id
+    movable = Message.objects.filter(pk=message.pk, status__in=MAY_FOLLOW[MessageStatus(status)])
+    return bool(movable.update(status=status, **stamps))
+
+
+def _ours(account: ChannelAccount, event: Event) -> QuerySet[Message]:
+    """The message an event speaks of, by our id or the provider's."""
+    messages = Message.objects.filter(account=account, broker=account.broker_id, direction=Direction.OUT)
+    if event.kind != "inbound" and event.message_id:
+        return messages.filter(pk=event.message_id)
+    return messages.filter(provider_id=_provider_id(event)).exclude(provider_id="")
+
+
+def _claim(stored: WebhookEvent, now: datetime) -> bool:
+    """Whether this is the transaction that applies the event."""
+    claimed = WebhookEvent.objects.filter(pk=stored.pk, processed_at=None).update(processed_at=now, error="")
+    return bool(claimed)
+
+
+def _provider_id(event: Event) -> str:
+    return event.provider_id[:255]
+
+
+def _event_key(event: Event) -> str:
+    """The provider's id, or its hash where it is long (a Message-ID may have a thousand signs)."""
+    if len(event.event_id) <= LONGEST_EVENT_ID:
+        return event.event_id
+    return sha256(event.event_id.encode()).hexdigest()
+
+
+def _storable(value: Any) -> Any:
+    """JSON without the sign NUL, which PostgreSQL does not store."""
+    if isinstance(value, str):
+        return value.replace("\x00", "")
+    if isinstance(value, Mapping):
+        return {_storable(str(key)): _storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(item) for item in value]
+    return value

@@ -1,0 +1,195 @@
+"""May we contact this lead now? The only way to a provider, for campaigns and people alike.
+
+Pure: facts loaded per batch in, a verdict with every check that was made out. What allowed a contact is kept with it
+(`Message.basis`). The rules are explained in docs/contact-rules.md.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import phonenumbers
+from phonenumbers import timezone as phone_timezone
+
+from brokers.rules import ContactWindow
+from messaging.schedule import next_opening
+
+RULES_VERSION = "2026-11-broker-window"
+DAY, WEEK = timedelta(hours=24), timedelta(days=7)
+TELEGRAM, CALL, EMAIL, WHATSAPP = "telegram", "call", "email", "whatsapp"
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One ContactPermission: who gave or took back what."""
+
+    id: int
+    channel: str
+    kind: str
+    purpose: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ContactFacts:
+    """All that the policy looks at. `recent` are the automatic contacts of the last seven days, oldest first."""
+
+    channel: str
+    purpose: str
+    address: str
+    phone: str
+    treatment: str
+    unreachable: Mapping[str, str]
+    permissions: Sequence[Permission]
+    lead_timezone: str
+    broker_timezone: str
+    window: ContactWindow
+    recent: Sequence[datetime]
+    cap_24h: int
+    cap_7d: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question that was asked: what, with which values, and whether it let the contact pass."""
+
+    name: str
+    passed: bool
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"check": self.name, "passed": self.passed, **self.values}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`reason` is '' when the contact is allowed; `until` says when to ask again if only the moment is wrong."""
+
+    checks: tuple[Check, ...]
+    reason: str = ""
+    until: datetime | None = None
+    revoked: bool = False
+
+    @property
+    def allowed(self) -> bool:
+        return not self.reason
+
+    def basis(self) -> dict[str, Any]:
+        """Why it was allowed, for Message.basis."""
+        values = {check.name: check.values for check in self.checks}
+        return {"rules": RULES_VERSION, **values}
+
+
+def judge(facts: ContactFacts, now: datetime) -> Verdict:
+    """Ask every question in turn; the first no ends it. What is for ever comes before what is only for now."""
+    checks: list[Check] = []
+    for ask in (_address, _permission, _treatment):
+        check, reason = ask(facts)
+        checks.append(check)
+        if reason:
+            return Verdict(tuple(checks), reason, revoked=reason == "opted_out")
+    return _timing(facts, now, checks)
+
+
+def address_of(lead: Any, channel: str) -> str:
+    """Where a lead is reached over a channel; '' when they cannot be."""
+    if channel == TELEGRAM:
+        return str(lead.telegram_chat_id)
+    return str(lead.email if channel == EMAIL else lead.phone)
+
+
+def zones_of(facts: ContactFacts) -> tuple[str, ...]:
+    """The time zones whose wall clocks bind: the lead's own, else the number's, else the broker's.
+
+    A number that may lie in several zones is taken to be in the broker's where that is one of them; otherwise the
+    window must be open in all.
+    """
+    if facts.lead_timezone:
+        return (facts.lead_timezone,)
+    zones = phone_facts(facts.phone)[1] if facts.phone else ()
+    if not zones or facts.broker_timezone in zones:
+        return (facts.broker_timezone,)
+    return zones
+
+
+@lru_cache(maxsize=65_536)
+def phone_facts(phone: str) -> tuple[bool, tuple[str, ...]]:
+    """Whether a number is valid, and the time zones it may lie in (by Google's phone number data)."""
+    try:
+        number = phonenumbers.parse(phone, None)
+    except phonenumbers.NumberParseException:
+        return False, ()
+    zones = phone_timezone.time_zones_for_number(number)
+    return phonenumbers.is_valid_number(number), tuple(zone for zone in zones if zone != "Etc/Unknown")
+
+
+def newest_permission(permissions: Sequence[Permission], channel: str, purpose: str) -> Permission | None:
+    """The rule that decides: the newest for the channel or every channel that speaks of this purpose."""
+    purposes = ("all",) if purpose == "transactional" else ("marketing", "all")
+    matching = [rule for rule in permissions if rule.channel in (channel, "*") and rule.purpose in purposes]
+    return max(matching, key=lambda rule: (rule.at, rule.id), default=None)
+
+
+def _address(facts: ContactFacts) -> tuple[Check, str]:
+    code = facts.unreachable.get(facts.channel) or ""
+    if not facts.address:
+        reason = "no_address"
+    elif code:
+        reason = "unreachable"
+    else:
+        reason = "" if _is_valid(facts) else "address_invalid"
+    values = {"channel": facts.channel, "address": facts.address}
+    return Check("address", not reason, values | ({"code": code} if code else {})), reason
+
+
+def _is_valid(facts: ContactFacts) -> bool:
+    if facts.channel == EMAIL:
+        return "@" in facts.address
+    if facts.channel == TELEGRAM:
+        return facts.address.lstrip("-").isdecimal()
+    return phone_facts(facts.address)[0]
+
+
+def _permission(facts: ContactFacts) -> tuple[Check, str]:
+    rule = newest_permission(facts.permissions, facts.channel, facts.purpose) if facts.permissions else None
+    values: dict[str, Any] = {"purpose": facts.purpose}
+    if rule:
+        values |= {"permission": rule.id, "kind": rule.kind, "channel": rule.channel, "at": rule.at.isoformat()}
+    revoked = rule is not None and rule.kind == "revoked"
+    return Check("permission", not revoked, values), "opted_out" if revoked else ""
+
+
+def _treatment(facts: ContactFacts) -> tuple[Check, str]:
+    refused = facts.channel == CALL and facts.treatment != "automated_call"
+    return Check("treatment", not refused, {"treatment": facts.treatment}), "treatment" if refused else ""
+
+
+def _timing(facts: ContactFacts, now: datetime, checks: list[Check]) -> Verdict:
+    zones = zones_of(facts)
+    free_at, cap_values = _caps(facts, now)
+    opens_at = next_opening(now, facts.window, zones)
+    reason = "" if opens_at == now else "outside_hours" if opens_at else "window_never_opens"
+    checks.append(Check("window", not reason, {"zones": list(zones)} | _at("opens_at", opens_at, now)))
+    checks.append(Check("caps", free_at == now, cap_values | _at("free_at", free_at, now)))
+    if free_at > now:
+        reason, opens_at = reason or "frequency_cap", next_opening(free_at, facts.window, zones)
+    return Verdict(tuple(checks), reason, opens_at if reason else None)
+
+
+def _at(key: str, moment: datetime | None, now: datetime) -> dict[str, str]:
+    return {key: moment.isoformat()} if moment and moment != now else {}
+
+
+def _caps(facts: ContactFacts, now: datetime) -> tuple[datetime, dict[str, Any]]:
+    """When the caps let another contact through. No window of 24 h or 7 d, ends included, may hold more."""
+    values: dict[str, Any] = {}
+    free_at = now
+    for name, length, limit in (("24h", DAY, facts.cap_24h), ("7d", WEEK, facts.cap_7d)):
+        inside = [at for at in facts.recent if at >= now - length]
+        values[name] = {"sent": len(inside), "cap": limit}
+        if facts.purpose != "transactional" and len(inside) >= limit:
+            blocking = inside[-limit] if limit else now
+            free_at = max(free_at, blocking + length + timedelta(seconds=1))
+    return free_at, values

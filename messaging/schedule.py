@@ -1,0 +1,79 @@
+"""When a contact window is open. Pure arithmetic over instants; right across daylight-saving changes.
+
+`next_opening` is monotone (a later `now` never gives an earlier answer) and idempotent (its answer is its own answer).
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from brokers.rules import ContactWindow
+
+HORIZON_DAYS = 15
+
+
+@lru_cache(maxsize=4096)
+def next_opening(now: datetime, window: ContactWindow, zones: tuple[str, ...]) -> datetime | None:
+    """The first instant from `now` on at which the window is open in every zone; None when there is none in 15 days."""
+    moment = now
+    limit = now + timedelta(days=HORIZON_DAYS)
+    while moment <= limit:
+        later = max((_opening_in(moment, window, ZoneInfo(zone)) or _never(limit) for zone in zones), default=moment)
+        if later == moment:
+            return moment
+        moment = later
+    return None
+
+
+def is_open(moment: datetime, window: ContactWindow, zone: ZoneInfo) -> bool:
+    """Whether the wall clock in `zone` shows a time inside the window."""
+    local = moment.astimezone(zone)
+    hours = window.days[local.weekday()]
+    return hours is not None and hours[0] <= local.time() < hours[1]
+
+
+def _never(limit: datetime) -> datetime:
+    return limit + timedelta(seconds=1)
+
+
+def _opening_in(now: datetime, window: ContactWindow, zone: ZoneInfo) -> datetime | None:
+    if is_open(now, window, zone):
+        return now
+    first_day = now.astimezone(zone).date()
+    for offset in range(HORIZON_DAYS + 1):
+        day = first_day + timedelta(days=offset)
+        later = [moment for moment in _candidates(day, window, zone) if moment > now and is_open(moment, window, zone)]
+        if later:
+            return min(later)
+    return None
+
+
+def _candidates(day: date, window: ContactWindow, zone: ZoneInfo) -> Iterator[datetime]:
+    """The instants of a local day at which the window can open: its opening, and a change of the clock."""
+    hours = window.days[day.weekday()]
+    if hours is None:
+        return
+    opening = datetime.combine(day, hours[0], zone)
+    yield opening.astimezone(UTC)
+    yield opening.replace(fold=1).astimezone(UTC)
+    yield from clock_changes(day, zone)
+
+
+def clock_changes(day: date, zone: ZoneInfo) -> Sequence[datetime]:
+    """The instant within a local day at which the zone's offset changes, if it does."""
+    start = datetime.combine(day, time(), zone).astimezone(UTC)
+    end = start + timedelta(hours=26)
+    if _offset(start, zone) == _offset(end, zone):
+        return ()
+    while end - start > timedelta(seconds=1):
+        middle = start + (end - start) / 2
+        if _offset(middle, zone) == _offset(start, zone):
+            start = middle
+        else:
+            end = middle
+    return (end.replace(microsecond=0),)
+
+
+def _offset(moment: datetime, zone: ZoneInfo) -> timedelta | None:
+    return moment.astimezone(zone).utcoffset()

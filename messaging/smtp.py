@@ -1,0 +1,196 @@
+"""E-mail over any SMTP server (RFC 5321), by its login."""
+
+import re
+import smtplib
+from dataclasses import dataclass
+from typing import ClassVar
+
+from django.core.mail import EmailMultiAlternatives
+from django.utils.translation import gettext as _
+
+from messaging.base import Adapter, Envelope, Outcome, OutcomeKind
+from messaging.mail import ascii_address, compose, split_sender
+from messaging.smtp_sessions import SECURITIES, SESSIONS, SUBMISSION_PORT, NoSession, Server, open_session
+
+# Enhanced status codes (RFC 3463, RFC 7505) that say that the address itself is wrong: no such mailbox, no such
+# domain, bad syntax, moved away, takes no mail.
+NO_SUCH_ADDRESS = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"}
+NO_SUCH_ADDRESS_WORDS = re.compile(r"no such user|(user|recipient|mailbox) (is )?unknown|unknown user|does not exist", re.I)
+ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
+CLOSING = 421
+START_OF_TEXT = 354
+
+Reply = tuple[int, bytes]
+
+
+class Gone(Exception):
+    """The session was over before this mail's first command was accepted; nothing of it was handed over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A mail ready for the wire: whom for, from whom, and its bytes with dots doubled."""
+
+    sender: str
+    recipient: str
+    data: bytes
+    message_id: str
+
+    @classmethod
+    def of(cls, mail: EmailMultiAlternatives, sender: str) -> "Letter":
+        data = mail.message().as_bytes(linesep="\r\n")
+        return cls(
+            sender=ascii_address(sender),
+            recipient=mail.to[0],
+            data=re.sub(rb"(?m)^\.", b"..", data).rstrip(b"\r\n") + b"\r\n",
+            message_id=mail.extra_headers["Message-ID"],
+        )
+
+
+class Smtp(Adapter):
+    """Credentials: host, port, username, password, security (`auto starttls ssl none`)."""
+
+    channels = frozenset({"email"})
+    answer_within: ClassVar[float] = 20.0
+
+    def faults(self) -> list[str]:
+        credentials = self.account.credentials
+        found = []
+        if not credentials.get("host"):
+            found.append(_("host is missing: the name of the mail server, such as smtp.example.com"))
+        port = str(credentials.get("port") or SUBMISSION_PORT)
+        if not port.isdecimal() or not 1 <= int(port) <= 65_535:
+            found.append(_("port=%(port)s is not allowed; use a number such as 587") % {"port": port})
+        if (credentials.get("security") or "auto") not in SECURITIES:
+            found.append(_("security is not allowed; use one of %(words)s") % {"words": ", ".join(SECURITIES)})
+        if credentials.get("username") and not credentials.get("password"):
+            found.append(_("password is missing: the mail server's user name needs one"))
+        try:
+            ascii_address(self._sender()[1])
+        except ValueError:
+            found.append(_("sender is missing: the address that people see, such as hola@example.com"))
+        return found
+
+    def send(self, envelope: Envelope) -> Outcome:
+        faults = self.faults()
+        if faults:
+            return Outcome(OutcomeKind.REFUSED_FOR_NOW, code="not_configured", error="; ".join(faults))
+        name, address = self._sender()
+        try:
+            letter = Letter.of(compose(envelope, sender=address, sender_name=name), address)
+        except ValueError as error:
+            return Outcome(OutcomeKind.REFUSED, code="invalid_address", error=str(error))
+        return deliver(letter, Server.of(self.account.credentials, self.answer_within))
+
+    def _sender(self) -> tuple[str, str]:
+        name, address = split_sender(self.account.sender)
+        return name or self.account.name, address
+
+
+def deliver(letter: Letter, server: Server) -> Outcome:
+    """Over a kept session, or over a new one when there is none or the server has closed it meanwhile."""
+    kept = SESSIONS.take(server)
+    if kept is not None:
+        try:
+            return _deliver_over(kept, letter, server)
+        except Gone:
+            pass
+    try:
+        return _deliver_over(open_session(server), letter, server)
+    except NoSession as error:
+        return Outcome(OutcomeKind.REFUSED_FOR_NOW, code=error.code, error=str(error))
+    except Gone as error:
+        return _lost(error)
+
+
+def _deliver_over(session: smtplib.SMTP, letter: Letter, server: Server) -> Outcome:
+    is_reusable = False
+    try:
+        outcome = _transaction(session, letter)
+        is_reusable = outcome.kind == OutcomeKind.ACCEPTED or _reset(session)
+        return outcome
+    finally:
+        if is_reusable:
+            SESSIONS.put(server, session)
+        else:
+            session.close()
+
+
+def _transaction(session: smtplib.SMTP, letter: Letter) -> Outcome:
+    """One mail. Until the final dot a lost connection means that nobody has it; after it, that nobody knows."""
+    refusal = _open_transaction(session, letter)
+    if refusal is not None:
+        return refusal
+    try:
+        session.send(letter.data)
+    except OSError as error:
+        return _lost(error)
+    try:
+        session.send(b".\r\n")
+        code, text = session.getreply()
+    except OSError as error:
+        return Outcome(OutcomeKind.UNKNOWN, letter.message_id, code="connection_lost", error=str(error))
+    return _verdict((code, text), letter)
+
+
+def _open_transaction(session: smtplib.SMTP, letter: Letter) -> Outcome | None:
+    """MAIL, RCPT and DATA; what the server has against it. Raises Gone."""
+    try:
+        reply = session.mail(letter.sender)
+    except OSError as error:
+        raise Gone(str(error)) from error
+    if reply[0] == CLOSING:
+        raise Gone(_words(reply))
+    if not _is_fine(reply):
+        return _refusal(reply, is_about_recipient=False)
+    try:
+        reply = session.rcpt(letter.recipient)
+        if _is_fine(reply):
+            reply = session.docmd("DATA")
+    except OSError as error:
+        return _lost(error)
+    return None if reply[0] == START_OF_TEXT else _refusal(reply)
+
+
+def _verdict(reply: Reply, letter: Letter) -> Outcome:
+    if _is_fine(reply):
+        return Outcome(OutcomeKind.ACCEPTED, letter.message_id)
+    if reply[0] // 100 in (4, 5):
+        return _refusal(reply)
+    return Outcome(OutcomeKind.UNKNOWN, letter.message_id, code="reply_unknown", error=_words(reply))
+
+
+def _refusal(reply: Reply, *, is_about_recipient: bool = True) -> Outcome:
+    kind = OutcomeKind.REFUSED if reply[0] // 100 == 5 else OutcomeKind.REFUSED_FOR_NOW
+    code = f"smtp_{reply[0]}"
+    if kind == OutcomeKind.REFUSED and is_about_recipient and _says_no_such_address(reply):
+        code = "invalid_address"
+    return Outcome(kind, code=code, error=_words(reply))
+
+
+def _says_no_such_address(reply: Reply) -> bool:
+    text = reply[1].decode("utf-8", "replace")
+    enhanced = ENHANCED.match(text)
+    if enhanced:
+        return enhanced.group() in NO_SUCH_ADDRESS
+    return reply[0] == 550 and bool(NO_SUCH_ADDRESS_WORDS.search(text))
+
+
+def _lost(error: Exception) -> Outcome:
+    return Outcome(OutcomeKind.REFUSED_FOR_NOW, code="connection_lost", error=str(error))
+
+
+def _reset(session: smtplib.SMTP) -> bool:
+    """Whether the session is fit for another mail."""
+    try:
+        return session.sock is not None and _is_fine(session.rset())
+    except OSError:
+        return False
+
+
+def _is_fine(reply: Reply) -> bool:
+    return reply[0] // 100 == 2
+
+
+def _words(reply: Reply) -> str:
+    return f"{reply[0]} {reply[1].decode('utf-8', 'replace')}"[:500].replace("\x00", "")

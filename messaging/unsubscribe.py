@@ -1,0 +1,91 @@
+"""Links with which people take their permission back without logging in: signed, and good for ever."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Self
+
+from django.conf import settings
+from django.core.signing import BadSignature, Signer
+from django.db import transaction
+from django.db.models import Q
+from django.urls import reverse
+
+from brokers.models import Broker
+from leads.actions import record_permission
+from leads.models import ContactPermission, Lead
+
+SALT = "messaging.unsubscribe"
+SOURCE = "unsubscribe_link"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Who asks: the address that a message went to, over which channel, and the lead it belonged to."""
+
+    broker_id: int
+    lead_id: int
+    channel: str
+    address: str
+
+    @classmethod
+    def parse(cls, token: str) -> Self:
+        """Raises ValueError when the token is none of ours."""
+        try:
+            packed = _signer(settings.SECRET_KEY).unsign(token)
+        except BadSignature as error:
+            raise ValueError("this link is none of ours") from error
+        text = urlsafe_b64decode(packed + "=" * (-len(packed) % 4)).decode()
+        broker_id, lead_id, channel, address = text.split(":", 3)
+        return cls(int(broker_id), int(lead_id), channel, address)
+
+    def token(self) -> str:
+        text = f"{self.broker_id}:{self.lead_id}:{self.channel}:{self.address}"
+        packed = urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        return _signer(settings.SECRET_KEY).sign(packed)
+
+
+def unsubscribe_url(*, broker_id: int, lead_id: int, channel: str, address: str) -> str:
+    """The link for one message. Cheap: it is made for every message that goes out."""
+    return settings.PUBLIC_URL + _path().replace("TOKEN", Link(broker_id, lead_id, channel, address).token())
+
+
+@transaction.atomic
+def unsubscribe(*, link: Link, now: datetime) -> bool:
+    """Take back the permission for marketing on every channel; False when that is so already.
+
+    The link outlives the lead: without one, the address goes on the broker's suppression list. Raises
+    Broker.DoesNotExist.
+    """
+    broker = Broker.objects.get(pk=link.broker_id)
+    lead = Lead.objects.select_for_update(no_key=True).filter(pk=link.lead_id, broker=broker).first()
+    if is_unsubscribed(link):
+        return False
+    record_permission(
+        broker=broker,
+        lead=lead,
+        address=link.address,
+        kind="revoked",
+        source=SOURCE,
+        evidence={"channel": link.channel, "address": link.address},
+        now=now,
+    )
+    return True
+
+
+def is_unsubscribed(link: Link) -> bool:
+    """Whether the newest thing said for this lead or address takes back everything."""
+    whose = Q(lead=link.lead_id) | Q(address=link.address) if link.address else Q(lead=link.lead_id)
+    newest = ContactPermission.objects.filter(whose, broker=link.broker_id).order_by("-at", "-id").first()
+    return newest is not None and newest.kind == "revoked" and newest.channel == ContactPermission.ANY_CHANNEL
+
+
+@lru_cache(maxsize=4)
+def _signer(secret: str) -> Signer:
+    return Signer(key=secret, salt=SALT, sep=".")
+
+
+@lru_cache(maxsize=1)
+def _path() -> str:
+    return reverse("messaging:unsubscribe", args=["TOKEN"])

@@ -1,0 +1,70 @@
+"""What a template would say to one lead, now."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from brokers.refusal import Refused
+from leads.models import Lead
+from templates_app.merge import CompiledText, MissingVariable, compile_text
+from templates_app.models import MessageTemplate
+from templates_app.variables import Surroundings, values_for
+
+# Links that are made for one dispatch only; here they lead nowhere.
+SAMPLE_LINK = f"{settings.PUBLIC_URL}/…"
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    subject: str
+    body: str
+
+
+def preview(*, template: MessageTemplate, lead: Lead, now: datetime) -> Preview:
+    """The subject and text that this lead would get at `now`; links are samples.
+
+    Raises Refused `other_broker`, or `missing_variable:<name>` with one fault for each variable that has neither a
+    value nor a default: such a message would not be sent.
+    """
+    if template.broker_id != lead.broker_id:
+        raise Refused("other_broker", _("The lead and the template belong to different brokerages."))
+    subject, body = compile_text(template.subject), compile_text(template.content)
+    values = values_for(lead, _surroundings(template, lead, now), {*subject.variables, *body.variables})
+    missing = list(_missing(subject, values) | _missing(body, values))
+    if missing:
+        says = _("%(lead)s has no %(name)s, and the text has no default for it.")
+        faults = [says % {"lead": lead, "name": name} for name in missing]
+        raise Refused(f"missing_variable:{missing[0]}", faults=faults)
+    return Preview(subject.render(values), body.render(values))
+
+
+def _missing(text: CompiledText, values: dict[str, str]) -> dict[str, None]:
+    """The variables that leave a hole in this text, in order of appearance."""
+    holes: dict[str, None] = {}
+    while True:
+        try:
+            text.render(values | dict.fromkeys(holes, "?"))
+        except MissingVariable as error:
+            holes[error.name] = None
+        else:
+            return holes
+
+
+def _surroundings(template: MessageTemplate, lead: Lead, now: datetime) -> Surroundings:
+    agent, broker = lead.assigned_to, lead.broker
+    asked_for = lead.inquiries.exclude(property_ref="").order_by("-at", "-pk").values_list("property_ref", flat=True)
+    next_meeting = lead.appointments.live().filter(starts_at__gte=now).order_by("starts_at").first()
+    return Surroundings(
+        broker_name=broker.name,
+        timezone=lead.timezone or broker.timezone,
+        language=template.language,
+        now=now,
+        agent_name=str(agent) if agent else "",
+        agent_phone=agent.phone if agent else "",
+        property_ref=asked_for.first() or "",
+        booking_link=SAMPLE_LINK,
+        unsubscribe_link=SAMPLE_LINK,
+        appointment_at=next_meeting.starts_at if next_meeting else None,
+    )
