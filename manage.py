@@ -28,9 +28,7 @@ def is_a_statements(error: Exception) -> bool:
 
 
 def subject(error: Exception) -> str:
-    return (
-        "The database cannot be used: " if isinstance(error, OperationalError) else "The settings are wrong: "
-    )
+    return "The database cannot be used: " if isinstance(error, OperationalError) else "The settings are wrong: "
 
 
 if __name__ == "__main__":

@@ -34,9 +34,7 @@ def create_broker(*, name: str, slug: str, country: str, timezone: str, now: dat
         raise Refused("broker_invalid", faults=faults)
     settings.setdefault("currency", CURRENCIES.get(country, "USD"))
     settings.setdefault("language", "en" if country in ("US", "GB", "CA") else "es")
-    return Broker.objects.create(
-        name=name, slug=slug, country=country, timezone=timezone, created_at=now, **settings
-    )
+    return Broker.objects.create(name=name, slug=slug, country=country, timezone=timezone, created_at=now, **settings)
 
 
 def _broker_faults(name: str, slug: str, country: str, timezone: str) -> list[str]:
@@ -65,9 +63,10 @@ def create_user(*, broker: Broker, username: str, password: str, role: str = Rol
         faults += [f"password: {message}" for message in error.messages]
     if faults:
         raise Refused("user_invalid", faults=faults)
-    return User.objects.create_user(
+    user: User = User.objects.create_user(
         username, password=password, broker=broker, role=role, is_staff=role == Role.ADMIN, **fields
     )
+    return user
 
 
 def find_broker(slug: str) -> Broker:

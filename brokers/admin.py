@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -71,7 +71,7 @@ class UserAdmin(TenantAdmin, DjangoUserAdmin):
     ordering = ("username",)
     filter_horizontal = ()
     readonly_fields = ("last_login", "date_joined")
-    fieldsets = (
+    fieldsets: ClassVar[Any] = (
         (None, {"fields": ("username", "password", "role", "is_active")}),
         (_("Person"), {"fields": ("first_name", "last_name", "email", "phone")}),
         (_("Dates"), {"fields": ("last_login", "date_joined")}),

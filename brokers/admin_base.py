@@ -1,17 +1,18 @@
-"""The admin of a tenant: a broker admin lists, searches, chooses and changes rows of their own brokerage only.
+"""The admin of a tenant: a broker admin lists, finds, chooses and changes rows of their own brokerage only.
 
-`TenantAdmin.get_queryset` is the one gate: pages, choices, filters, autocompletion and bulk actions go through it.
-A foreign row does not exist. An operator (superuser) sees every brokerage, and still joins no two of them.
+`TenantAdmin.get_queryset` is the one gate: pages, choices, filters, autocompletion and bulk actions go through
+it. A foreign row does not exist. An operator (superuser) sees every brokerage, and still joins no two of them.
 """
 
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets, unquote
+from django.contrib.admin.widgets import AdminTextareaWidget
 from django.core.exceptions import FieldDoesNotExist
 from django.core.paginator import Paginator
 from django.db import models
@@ -25,11 +26,20 @@ from brokers.models import User
 from brokers.refusal import Refused
 
 BROKER = "broker"
+FORM_FIELDS: dict[type[models.Field], dict[str, Any]] = {
+    models.URLField: {"assume_scheme": "https"},
+    models.JSONField: {"widget": AdminTextareaWidget(attrs={"rows": 3})},
+}
 
 
 def visible_rows(site: admin.AdminSite, model: type[models.Model], request: HttpRequest) -> models.QuerySet:
     """What this user may see of a model: the rows that its own admin would list."""
     return site.get_model_admin(model).get_queryset(request)
+
+
+def who(request: HttpRequest) -> User:
+    """Who works here; the admin lets in nobody who is not signed in."""
+    return cast(User, request.user)
 
 
 def has_field(model: type[models.Model], name: str) -> bool:
@@ -51,13 +61,14 @@ def refuse_foreign_choices(form: forms.BaseForm, broker_id: int | None) -> None:
 
 
 class CappedPaginator(Paginator):
-    """Counts 10,000 rows at most, so that no list counts a million; more rows are found by filter and search."""
+    """Counts 10,000 rows at most, so that no list counts a million; filters and search find the others."""
 
     limit = 10_000
 
     @cached_property
     def count(self) -> int:
-        return self.object_list.order_by()[: self.limit].count()  # type: ignore[union-attr]
+        rows: Any = self.object_list
+        return rows.order_by()[: self.limit].count()
 
 
 class ScopedRelatedFilter(admin.RelatedFieldListFilter):
@@ -65,9 +76,7 @@ class ScopedRelatedFilter(admin.RelatedFieldListFilter):
 
     offered = 200
 
-    def field_choices(
-        self, field: Any, request: HttpRequest, model_admin: admin.ModelAdmin
-    ) -> list[tuple[Any, str]]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[Any]:
         rows = visible_rows(model_admin.admin_site, field.remote_field.model, request)
         return [(row.pk, str(row)) for row in rows[: self.offered]]
 
@@ -79,17 +88,17 @@ class ScopedChoices:
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         kwargs["queryset"] = visible_rows(self.admin_site, db_field.remote_field.model, request)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         kwargs["queryset"] = visible_rows(self.admin_site, db_field.remote_field.model, request)
-        return super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
 
 class TenantForm(forms.ModelForm):
     """A form that joins no two brokerages and shows what a verb refused.
 
-    A fault is shown at the field that it names or that `refusal_fields` has for its reason, else above the form.
+    A fault is shown at the field that it names, or that `refusal_fields` has for its reason, else on top.
     """
 
     refusal_fields: dict[str, str] = {}
@@ -108,16 +117,17 @@ class TenantForm(forms.ModelForm):
     def _offer_own_rows(self) -> None:
         for name, field in self.fields.items():
             if isinstance(field, forms.ModelChoiceField) and name != BROKER and self.instance.broker_id:
-                field.queryset = field.queryset.filter(broker=self.instance.broker_id)
+                rows: Any = field.queryset
+                field.queryset = rows.filter(broker=self.instance.broker_id)
 
     def _get_validation_exclusions(self) -> set[str]:
         """The broker is checked although its field is hidden: most uniqueness counts within it."""
-        return super()._get_validation_exclusions() - {BROKER}  # type: ignore[misc]
+        return super()._get_validation_exclusions() - {BROKER}
 
     def _post_clean(self) -> None:
         """Without a broker there is nothing to check the row against."""
         if BROKER not in self.errors:
-            super()._post_clean()  # type: ignore[misc]
+            super()._post_clean()
 
     def clean(self) -> dict[str, Any]:
         super().clean()
@@ -142,18 +152,21 @@ class TenantForm(forms.ModelForm):
 
 
 class TenantAdmin(ScopedChoices, admin.ModelAdmin):
-    """The admin of a model with a broker. `fieldsets` or `fields` leave the broker out: it is added for operators.
+    """The admin of a model with a broker. `fieldsets` leave the broker out: it is added for operators.
 
-    A verb called from `save_model` may raise Refused: the form comes back with its faults, and nothing is saved.
+    A verb called from `save_model` may raise Refused: the form comes back with its faults, nothing is saved.
     """
 
     form = TenantForm
+    formfield_overrides = FORM_FIELDS
     paginator = CappedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     list_max_show_all = 200
-    list_select_related: Sequence[str] = ()
-    ordering: Sequence[str] = ("-id",)
+    fieldsets: ClassVar[Any] = None
+    list_select_related: ClassVar[tuple[str, ...]] = ()
+    ordering: ClassVar[tuple[str, ...]] = ("-id",)
 
     can_add = can_change = True
     can_delete = False
@@ -207,7 +220,7 @@ class TenantAdmin(ScopedChoices, admin.ModelAdmin):
         return (*columns, BROKER) if self._shows_broker(request) else columns
 
     def get_list_select_related(self, request: HttpRequest) -> Any:
-        return (*self.list_select_related, BROKER) if self._shows_broker(request) else self.list_select_related
+        return (*self.list_select_related, *([BROKER] if self._shows_broker(request) else []))
 
     def get_list_filter(self, request: HttpRequest) -> Any:
         filters = [*super().get_list_filter(request), *([BROKER] if self._shows_broker(request) else [])]
@@ -224,7 +237,7 @@ class TenantAdmin(ScopedChoices, admin.ModelAdmin):
         return form
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """When a verb refuses, its transaction is rolled back and the form is checked again, refusal included."""
+        """When a verb refuses, its transaction is rolled back and the form is checked again with the refusal."""
         try:
             return super().changeform_view(request, *args, **kwargs)
         except Refused as refusal:
@@ -266,7 +279,7 @@ class TenantAdmin(ScopedChoices, admin.ModelAdmin):
             "media": self.media + form.media,
             **context,
         }
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         return TemplateResponse(request, context.get("template", "admin/verb.html"), context)
 
 

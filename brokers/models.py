@@ -57,9 +57,7 @@ class Broker(models.Model):
     )
     cap_24h = models.PositiveSmallIntegerField(_("contacts in 24 hours"), default=2)
     cap_7d = models.PositiveSmallIntegerField(_("contacts in 7 days"), default=5)
-    human_contact_days = models.PositiveSmallIntegerField(
-        _("days without automation after a person wrote"), default=3
-    )
+    human_contact_days = models.PositiveSmallIntegerField(_("days without automation after a person wrote"), default=3)
     score_thresholds = models.JSONField(
         _("score thresholds"), default=dict, blank=True, validators=[rules.validate_score_thresholds]
     )

@@ -21,7 +21,7 @@ from campaigns.models import (
     CampaignStep,
     CampaignVersion,
 )
-from campaigns.validation import activation_faults, spec_faults, trigger_faults
+from campaigns.validation import activation_faults, settings_faults, spec_faults
 from leads.filters import LeadFilter
 from leads.models import Lead
 
@@ -84,9 +84,7 @@ def save_steps(
 
 
 @transaction.atomic
-def activate(
-    *, campaign: Campaign, now: datetime, by: User | None = None, include_matching: bool = False
-) -> Campaign:
+def activate(*, campaign: Campaign, now: datetime, by: User | None = None, include_matching: bool = False) -> Campaign:
     """Start a draft: from now on its trigger takes leads in.
 
     `include_matching` also takes in those who match already (see `matching_leads`). Raises Refused `not_draft`, or
@@ -168,22 +166,12 @@ def _wrong_status(campaign: Campaign, wanted: str) -> Refused:
 
 
 def _apply(campaign: Campaign, settings: Mapping[str, Any], now: datetime) -> None:
-    faults = [f"{key} is no setting of a campaign" for key in settings if key not in SETTINGS]
+    unknown = [f"{key} is no setting of a campaign" for key in settings if key not in SETTINGS]
+    if unknown:
+        raise Refused("campaign_invalid", faults=unknown)
     for key, value in settings.items():
         setattr(campaign, key, value)
-    if not campaign.name:
-        faults.append(_("name is missing"))
-    if not 0 <= (campaign.holdout_percent or 0) <= 99:
-        faults.append(f"holdout_percent={campaign.holdout_percent} is not allowed; use 0 to 99")
-    if campaign.reentry_after_days is not None and campaign.reentry_after_days < 1:
-        faults.append(f"reentry_after_days={campaign.reentry_after_days} is not allowed; use 1 or more, or nothing")
-    for key in ("channel", "triggered_by", "goal_stage"):
-        field = Campaign._meta.get_field(key)
-        allowed = [value for value, _label in field.choices or ()]
-        if getattr(campaign, key) not in allowed and not (key == "goal_stage" and not campaign.goal_stage):
-            faults.append(f"{key}={getattr(campaign, key)!r} is not allowed; use one of {', '.join(allowed)}")
-    if not faults:
-        faults = trigger_faults(campaign, now)
+    faults = settings_faults(campaign, now)
     if faults:
         raise Refused("campaign_invalid", faults=faults)
 
@@ -243,4 +231,3 @@ def fingerprint(settings: Mapping[str, Any], steps: Sequence[CampaignStep]) -> s
 
 def _canonical(value: Any) -> str:
     return f"{value:.2f}" if isinstance(value, Decimal) else str(value)
-

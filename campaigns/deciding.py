@@ -1,6 +1,7 @@
 """The first third of a batch: take what is due, decide, write what needs no provider, and commit to the rest."""
 
 import json
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from campaigns import sql
 from campaigns.decisions import CONTACTS, Act, Decision, Exit, Postpone, Skip, decide
 from campaigns.division import Group, Quota, divide
 from campaigns.facts import Due, load
-from campaigns.models import Action, LogStatus
+from campaigns.models import Action, CampaignLog, LogStatus
 from leads.actions import create_task, move_stage, propose_appointment
 from leads.models import Appointment, Cause, Lead
 from messaging.base import Envelope
@@ -24,9 +25,12 @@ from messaging.models import ChannelAccount
 from messaging.unsubscribe import unsubscribe_url
 from voice.actions import write_calls
 
+logger = logging.getLogger(__name__)
+
 SEND_LEASE = timedelta(minutes=2)
 # Ring time-out, the longest call and ten minutes for its callbacks.
 CALL_LEASE = timedelta(seconds=60) + timedelta(minutes=15) + timedelta(minutes=10)
+BROKEN_AGAIN_AFTER = timedelta(hours=1)
 LOST_WITHOUT_ANSWER = "sin_respuesta"
 
 
@@ -76,8 +80,10 @@ class Decided:
 @transaction.atomic
 def decide_batch(*, groups: Sequence[Group], size: int, now: datetime) -> Decided:
     """One short transaction over at most `size` due rows; a crash before it commits leaves everything due."""
-    due = load(_claim(divide(groups, size, now), now), now)
-    decided = [(one, decide(one.facts, now)) for one in due]
+    claimed = _claim(divide(groups, size, now), now)
+    due = load(claimed, now)
+    _set_aside(set(claimed) - {one.facts.log_id for one in due}, now)
+    decided = [(one, _decision(one, now)) for one in due]
     counts: Counter[str] = Counter()
     endings: list[sql.Ending] = []
     postponed: list[tuple[Due, Postpone]] = []
@@ -96,7 +102,7 @@ def decide_batch(*, groups: Sequence[Group], size: int, now: datetime) -> Decide
     endings += _conflicts(contacts, {one.facts.log_id for one, _row, _message in sent}, now)
     sql.finish(endings, now)
     counts.update(decision.reason for _one, decision in postponed)
-    return Decided(len(due), _dispatches(sent, now), counts)
+    return Decided(len(claimed), _dispatches(sent, now), counts)
 
 
 def _claim(quotas: Sequence[Quota], now: datetime) -> list[int]:
@@ -116,6 +122,23 @@ def _claim(quotas: Sequence[Quota], now: datetime) -> list[int]:
     for log_id, lead_id in taken:
         first.setdefault(lead_id, log_id)
     return list(first.values())
+
+
+def _decision(one: Due, now: datetime) -> Decision:
+    """A row that cannot be decided about (a zone nobody knows, say) waits for a repair and harms nobody else."""
+    try:
+        return decide(one.facts, now)
+    except Exception:
+        logger.exception("Log %s: no decision is possible", one.facts.log_id)
+        return Postpone(now + BROKEN_AGAIN_AFTER, "internal_error")
+
+
+def _set_aside(log_ids: Collection[int], now: datetime) -> None:
+    """Rows whose facts could not be read: nothing is lost, and they do not come back with every batch."""
+    if log_ids:
+        CampaignLog.objects.filter(pk__in=log_ids).waiting().update(
+            due_at=now + BROKEN_AGAIN_AFTER, reason="internal_error"
+        )
 
 
 def _carried_out(one: Due, decision: Decision, now: datetime) -> sql.Ending:

@@ -54,7 +54,9 @@ def _send(dispatch: Dispatch) -> Outcome:
     try:
         return adapter(dispatch.account).send(dispatch.envelope)
     except Exception:
-        logger.exception("Message %s: the adapter of %s failed", dispatch.envelope.message_id, dispatch.account.provider)
+        logger.exception(
+            "Message %s: the adapter of %s failed", dispatch.envelope.message_id, dispatch.account.provider
+        )
         return Outcome(OutcomeKind.UNKNOWN, code="adapter_error", error="the adapter failed")
 
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from math import floor
+from math import floor, inf
 from typing import NamedTuple
 
 
@@ -29,17 +29,18 @@ class Quota(NamedTuple):
 def divide(groups: Sequence[Group], size: int, now: datetime) -> list[Quota]:
     """Shares of at most `size` rows in all. A broker with little to do leaves the rest to the others, and no account
     gets more than it may send within the next second."""
-    allowance = {group.account_id: _second_worth(group, now) for group in groups if group.account_id is not None}
+    allowance = {group.account_id: _second_worth(group, now) for group in groups}
     demand: dict[int, dict[int, int]] = defaultdict(dict)
     for position, group in enumerate(groups):
-        wanted = min(group.due, allowance.get(group.account_id, group.due) if group.account_id else group.due)
-        if group.account_id is not None:
-            allowance[group.account_id] -= wanted
+        wanted = int(min(group.due, allowance[group.account_id]))
+        allowance[group.account_id] -= wanted
         if wanted:
             demand[group.broker_id][position] = wanted
     by_broker = share({broker: sum(wanted.values()) for broker, wanted in demand.items()}, size)
     by_group = {
-        position: rows for broker, wanted in demand.items() for position, rows in share(wanted, by_broker[broker]).items()
+        position: rows
+        for broker, wanted in demand.items()
+        for position, rows in share(wanted, by_broker[broker]).items()
     }
     return [
         Quota(group.campaign_id, group.channel, by_group[position])
@@ -61,13 +62,17 @@ def share(demand: Mapping[int, int], size: int) -> dict[int, int]:
 
 def next_slot(groups: Sequence[Group], now: datetime) -> datetime | None:
     """The earliest moment at which an account that is waited for is free again."""
-    return min((group.next_slot_at for group in groups if group.next_slot_at and group.next_slot_at > now), default=None)
+    return min(
+        (group.next_slot_at for group in groups if group.next_slot_at and group.next_slot_at > now), default=None
+    )
 
 
-def _second_worth(group: Group, now: datetime) -> int:
-    if group.rate is None:
-        return group.due
+def _second_worth(group: Group, now: datetime) -> float:
+    """How many its account may send within the next second. Without a rate as many as there are, unless the provider
+    asked for a pause."""
     ahead = max(0.0, (group.next_slot_at - now).total_seconds()) if group.next_slot_at else 0.0
+    if group.rate is None:
+        return inf if ahead == 0.0 else 0
     if ahead >= 1.0:
         return 0
     return max(floor(float(group.rate) * (1.0 - ahead)), 1 if ahead == 0.0 else 0)

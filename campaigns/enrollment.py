@@ -88,9 +88,11 @@ def _enroll_slice(
     sql.run(sql.LOCK_CAMPAIGN, {"campaign": str(campaign.pk)})
     current = Campaign.objects.select_related("broker").get(pk=campaign.pk)
     if current.status != CampaignStatus.ACTIVE:
-        raise Refused("not_active", _("Campaign %(name)s is %(status)s; activate it before it takes leads in.") % {
-            "name": current.name, "status": current.get_status_display()
-        })
+        raise Refused(
+            "not_active",
+            _("Campaign %(name)s is %(status)s; activate it before it takes leads in.")
+            % {"name": current.name, "status": current.get_status_display()},
+        )
     room = None if current.max_contacts is None else max(0, current.max_contacts - current.enrolled_count)
     first = CampaignStep.objects.get(campaign=current, version=current.version, step_number=1)
     enrolled, held_out = sql.rows(
@@ -139,4 +141,3 @@ def chosen_leads(campaign: Campaign, ids: list[int]) -> QuerySet[Lead]:
     if missing:
         raise Refused("lead_unknown", f"leads={missing[0]} is no lead of this brokerage")
     return found
-

@@ -1,6 +1,7 @@
 """Loads all that the decisions about a batch need, in a number of statements that does not grow with the batch."""
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from messaging.models import ChannelAccount
 from messaging.policy import WEEK, ContactFacts, Permission, address_of
 from messaging.unsubscribe import unsubscribe_url
 from templates_app.variables import Surroundings
+
+logger = logging.getLogger(__name__)
 
 
 class Row(NamedTuple):
@@ -68,7 +71,10 @@ class _Batch:
 
 
 def load(log_ids: Sequence[int], now: datetime) -> list[Due]:
-    """The facts of these logs, in the order of their ids. A log whose version or lead is gone is left out."""
+    """The facts of these logs, in the order of their ids.
+
+    One whose version or lead is gone, or whose broker's rules cannot be read, is left out: a poison row fails alone.
+    """
     pairs = [_split(row) for row in sql.rows(sql.FACTS, {"ids": list(log_ids)})]
     plans = load_plans({(row.campaign_id, row.version) for row, _lead in pairs})
     steps = {row.log_id: _step_of(row, plans) for row, _lead in pairs}
@@ -76,7 +82,16 @@ def load(log_ids: Sequence[int], now: datetime) -> list[Due]:
     if not pairs:
         return []
     batch = _load_batch(pairs, plans, steps, now)
-    return [_due(row, lead, steps[row.log_id], batch, now) for row, lead in pairs]
+    found = (_due_or_none(row, lead, steps[row.log_id], batch, now) for row, lead in pairs)
+    return [due for due in found if due is not None]
+
+
+def _due_or_none(row: Row, lead: LeadFacts, step: Step, batch: _Batch, now: datetime) -> Due | None:
+    try:
+        return _due(row, lead, step, batch, now)
+    except Exception:
+        logger.exception("Log %s: its facts cannot be read", row.log_id)
+        return None
 
 
 def _split(record: tuple[Any, ...]) -> tuple[Row, LeadFacts]:
@@ -138,9 +153,8 @@ def _permissions(leads: Sequence[LeadFacts]) -> dict[int, list[Permission]]:
         "addresses": list({address for _broker, address in by_address}),
     }
     for broker_id, lead_id, address, *rule in sql.rows(sql.PERMISSIONS, params):
-        concerned = set(by_address.get((broker_id, address), ())) | ({lead_id} & known)
-        for lead in concerned:
-            found[lead].append(Permission(*rule))
+        for concerned in set(by_address.get((broker_id, address), ())) | ({lead_id} & known):
+            found[concerned].append(Permission(*rule))
     return found
 
 
@@ -205,9 +219,9 @@ def _contact(
 
 def _purpose(lead: LeadFacts, template: Template | None, batch: _Batch) -> str:
     """A campaign's step is transactional only while the lead has a live appointment that its template speaks of."""
-    speaks = template is not None and template.variables & {"appointment_date", "appointment_time"}
-    is_transactional = speaks and template.purpose == "transactional" and lead.id in batch.appointments
-    return "transactional" if is_transactional else "marketing"
+    if template is None or template.purpose != "transactional" or lead.id not in batch.appointments:
+        return "marketing"
+    return "transactional" if template.variables & {"appointment_date", "appointment_time"} else "marketing"
 
 
 def _surroundings(

@@ -1,14 +1,15 @@
 """Conditions of a step: all that can be said about a lead, and what its enrolment knows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db.models import BooleanField, Case, Exists, F, OuterRef, Q, Value, When
 from django.utils.translation import gettext_lazy as _
 
+from brokers.refusal import Refused
 from campaigns.models import CampaignLog, LogStatus
-from leads.filters import ChoiceClause, LeadFilter, YesNoClause
+from leads.filters import ChoiceClause, Clause, LeadFilter, YesNoClause
 from messaging.models import Message
 from voice.models import ENDED, VoiceCall
 
@@ -56,22 +57,28 @@ def held_conditions(
 
     `wanted` is the conditions by log id. A distinct clause is asked once for the whole batch.
     """
-    asked = [(log_id, clause) for log_id, data in wanted.items() for clause in _clauses(data, now)]
-    if not asked:
-        return {}
-    names = {(clause.key, repr(clause.value)): f"clause_{n}" for n, (_log, clause) in enumerate(asked)}
-    columns = {names[clause.key, repr(clause.value)]: _boolean(clause.q) for _log, clause in asked}
-    rows = CampaignLog.objects.filter(pk__in=wanted).annotate(**columns).values("pk", *columns)
-    held = {row["pk"]: row for row in rows}
     answers: dict[int, list[tuple[str, Any, bool]]] = {}
-    for log_id, clause in asked:
-        answer = held[log_id][names[clause.key, repr(clause.value)]]
+    asked: list[tuple[int, Clause]] = []
+    for log_id, data in wanted.items():
+        try:
+            asked += [(log_id, clause) for clause in StepFilter.clauses(data, now=now, prefix="lead__")]
+        except Refused as refused:
+            # Stored past its check: it holds for nobody, and harms nobody else.
+            answers[log_id] = [("condition_invalid", str(refused), False)]
+    for log_id, clause, answer in _answers(asked):
         answers.setdefault(log_id, []).append((clause.key, clause.value, answer))
     return {log_id: tuple(found) for log_id, found in answers.items()}
 
 
-def _clauses(data: Mapping[str, Any], now: datetime) -> Sequence[Any]:
-    return StepFilter.clauses(data, now=now, prefix="lead__") if data else ()
+def _answers(asked: Sequence[tuple[int, Clause]]) -> Iterator[tuple[int, Clause, bool]]:
+    if not asked:
+        return
+    names = {(clause.key, repr(clause.value)): f"clause_{n}" for n, (_log, clause) in enumerate(asked)}
+    columns = {names[clause.key, repr(clause.value)]: _boolean(clause.q) for _log, clause in asked}
+    logs = CampaignLog.objects.filter(pk__in={log_id for log_id, _clause in asked})
+    held = {row["pk"]: row for row in logs.annotate(**columns).values("pk", *columns)}
+    for log_id, clause in asked:
+        yield log_id, clause, held[log_id][names[clause.key, repr(clause.value)]]
 
 
 def _boolean(q: Q) -> Case:

@@ -46,9 +46,7 @@ class Campaign(TenantModel):
         default=CampaignStatus.DRAFT,
         editable=False,
     )
-    triggered_by = models.CharField(
-        _("trigger"), max_length=12, choices=Trigger.choices, default=Trigger.MANUAL
-    )
+    triggered_by = models.CharField(_("trigger"), max_length=12, choices=Trigger.choices, default=Trigger.MANUAL)
     trigger_condition = models.JSONField(_("trigger condition"), default=dict, blank=True)
     max_contacts = models.PositiveIntegerField(_("at most this many leads"), null=True, blank=True)
     enrolled_count = models.PositiveIntegerField(_("enrolled"), default=0, editable=False)
@@ -117,10 +115,11 @@ class CampaignStep(TenantModel):
         MessageTemplate, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("template")
     )
     target_stage = models.CharField(_("move to"), max_length=30, choices=Stage.choices, blank=True)
-    channel = models.CharField(
+    # Null is "the campaign's", and stays so when the campaign's channel changes.
+    channel = models.CharField(  # noqa: DJ001
         _("channel"), max_length=10, choices=Channel.choices, blank=True, null=True, default=None
     )
-    fallback_channel = models.CharField(
+    fallback_channel = models.CharField(  # noqa: DJ001
         _("fallback channel"), max_length=10, choices=Channel.choices, blank=True, null=True, default=None
     )
     fallback_template = models.ForeignKey(
@@ -186,16 +185,12 @@ class Enrollment(LooseTenantModel):
         verbose_name = _("enrolment")
         verbose_name_plural = _("enrolments")
         constraints = [
-            models.UniqueConstraint(
-                fields=["campaign", "lead", "entry", "sandbox"], name="enrollment_entry_once"
-            ),
+            models.UniqueConstraint(fields=["campaign", "lead", "entry", "sandbox"], name="enrollment_entry_once"),
             # Lead first: it also finds what a lead is in right now.
             models.UniqueConstraint(
                 fields=["lead", "campaign"], condition=Q(status="active"), name="enrollment_active_once"
             ),
-            models.CheckConstraint(
-                condition=Q(status__in=EnrollmentStatus.values), name="enrollment_status_known"
-            ),
+            models.CheckConstraint(condition=Q(status__in=EnrollmentStatus.values), name="enrollment_status_known"),
         ]
 
     def __str__(self) -> str:
@@ -223,15 +218,9 @@ class CampaignLog(LooseTenantModel):
     """One step of one enrolment, for ever: born pending, ends sent, failed or skipped."""
 
     enrollment = models.ForeignKey(Enrollment, models.CASCADE, related_name="logs", db_index=False)
-    campaign = models.ForeignKey(
-        Campaign, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
-    )
-    lead = models.ForeignKey(
-        "leads.Lead", models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
-    )
-    step = models.ForeignKey(
-        CampaignStep, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
-    )
+    campaign = models.ForeignKey(Campaign, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
+    lead = models.ForeignKey("leads.Lead", models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
+    step = models.ForeignKey(CampaignStep, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
     step_number = models.PositiveSmallIntegerField(_("step"))
     action = models.CharField(_("action"), max_length=16, choices=Action.choices)
     channel = models.CharField(_("channel"), max_length=10, blank=True)
@@ -241,9 +230,7 @@ class CampaignLog(LooseTenantModel):
     appointment = models.ForeignKey(
         "leads.Appointment", models.DO_NOTHING, null=True, related_name="+", db_constraint=False, db_index=False
     )
-    status = models.CharField(
-        _("status"), max_length=10, choices=LogStatus.choices, default=LogStatus.PENDING
-    )
+    status = models.CharField(_("status"), max_length=10, choices=LogStatus.choices, default=LogStatus.PENDING)
     reason = models.CharField(_("reason"), max_length=60, blank=True)
     planned_at = models.DateTimeField(_("first due"))
     due_at = models.DateTimeField(_("due"))

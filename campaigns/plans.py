@@ -134,4 +134,3 @@ def is_sandbox(campaign: Campaign) -> bool:
     """Whether leads who enter now are reached on the sandbox: the default account of the campaign's channel says."""
     default = ChannelAccount.objects.filter(broker=campaign.broker_id, channel=campaign.channel, is_default=True)
     return default.values_list("sandbox", flat=True).first() is not False
-

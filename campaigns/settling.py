@@ -71,7 +71,9 @@ def settle(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> Count
     if releases:
         sql.run(sql.RELEASE, sql.columns_of(releases) | {"now": now})
     _mark_unreachable(outcomes, now)
-    _ring([dispatch.envelope.message_id for dispatch, outcome in outcomes if _is_simulated_call(dispatch, outcome)], now)
+    _ring(
+        [dispatch.envelope.message_id for dispatch, outcome in outcomes if _is_simulated_call(dispatch, outcome)], now
+    )
     counts.update(row.reason or row.status for row in endings)
     counts["retry"] += len(releases)
     return counts

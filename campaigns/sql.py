@@ -31,7 +31,8 @@ LOCK_CAMPAIGN = "SELECT pg_advisory_xact_lock(hashtextextended('embudo:enroll', 
 # Repeating the bounds inside the look at earlier entries keeps it a range scan; without them it is quadratic.
 ENROLL = """
 WITH candidate AS MATERIALIZED (
-    SELECT lead_id, evidence, happened_at FROM ({candidates}) c WHERE lead_id > %(low)s AND lead_id <= %(high)s
+    SELECT lead_id, evidence, happened_at::timestamptz FROM ({candidates}) c
+    WHERE lead_id > %(low)s AND lead_id <= %(high)s
 ), earlier AS (
     SELECT lead_id, max(entry) AS entry, max(enrolled_at) AS enrolled_at,
            max(coalesce(finished_at, enrolled_at)) AS ended_at, bool_or(status = 'active') AS is_active

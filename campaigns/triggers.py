@@ -57,7 +57,7 @@ def _safe_horizon(now: datetime) -> datetime:
 
 def _concerned(kind: str, now: datetime, broker_id: int | None) -> list[tuple[int, datetime]]:
     statement = sql.PROBE.replace("{kind}", kind).replace("{happened}", sql.HAPPENED[kind])
-    return sql.rows(statement, {"now": now, "overlap": OVERLAP, "broker": broker_id})  # type: ignore[return-value]
+    return sql.rows(statement, {"now": now, "overlap": OVERLAP, "broker": broker_id})
 
 
 def _collect(campaign_id: int, window: Window, now: datetime) -> Intake:
@@ -97,7 +97,12 @@ def _became_score(campaign: Campaign, leads: QuerySet[Lead], own: dict[str, Any]
     low, high = int(own.get("score_min", 0)), int(own.get("score_max", 100))
     outside = Q(from_score=None) | Q(from_score__lt=low) | Q(from_score__gt=high)
     changes = ScoreChange.objects.filter(
-        outside, broker=campaign.broker_id, to_score__gte=low, to_score__lte=high, at__gte=window.since, at__lte=window.until
+        outside,
+        broker=campaign.broker_id,
+        to_score__gte=low,
+        to_score__lte=high,
+        at__gte=window.since,
+        at__lte=window.until,
     ).exclude(cause__in=SILENT_CAUSES)
     evidence = JSONObject(score_change=F("id"), **{"from": F("from_score"), "to": F("to_score")}, at=F("at"))
     return _happened(leads, changes, evidence)

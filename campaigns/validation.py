@@ -32,6 +32,23 @@ SPEC_KEYS = {
 }
 
 
+def settings_faults(campaign: Campaign, now: datetime) -> list[str]:
+    """What is wrong with a campaign's own settings, its trigger included."""
+    faults = [] if campaign.name else [_("name is missing")]
+    faults += _not_one_of("channel", campaign.channel, Channel.values)
+    faults += _not_one_of("goal_stage", campaign.goal_stage, ["", *Stage.values])
+    if not 0 <= campaign.holdout_percent <= 99:
+        faults.append(f"holdout_percent={campaign.holdout_percent} is not allowed; use 0 to 99")
+    if campaign.reentry_after_days is not None and campaign.reentry_after_days < 1:
+        faults.append(f"reentry_after_days={campaign.reentry_after_days} is not allowed; use 1 or more, or nothing")
+    if campaign.max_contacts is not None and campaign.max_contacts < campaign.enrolled_count:
+        faults.append(
+            f"max_contacts={campaign.max_contacts} is not allowed; {campaign.enrolled_count} leads are enrolled already"
+        )
+    unknown_trigger = _not_one_of("triggered_by", campaign.triggered_by, Trigger.values)
+    return faults + (unknown_trigger or trigger_faults(campaign, now))
+
+
 def spec_faults(campaign: Campaign, specs: Sequence[Mapping[str, Any]], now: datetime) -> list[str]:
     """What is wrong with a set of steps that is to be saved."""
     faults = [f"steps: {_('a campaign needs at least one step')}"] if not specs else []
@@ -43,11 +60,15 @@ def spec_faults(campaign: Campaign, specs: Sequence[Mapping[str, Any]], now: dat
 def _spec_faults(campaign: Campaign, position: int, spec: Mapping[str, Any], now: datetime) -> list[str]:
     faults = [f"{key} is no field of a step" for key in spec if key not in SPEC_KEYS]
     if spec.get("step_number", position) != position:
-        faults.append(_("step_number=%(number)r leaves a gap; number the steps 1, 2, 3 …") % {
-            "number": spec["step_number"]
-        })
+        faults.append(
+            _("step_number=%(number)r leaves a gap; number the steps 1, 2, 3 …") % {"number": spec["step_number"]}
+        )
     faults += _not_one_of("action", spec.get("action"), Action.values)
-    for key, allowed in (("channel", Channel.values), ("fallback_channel", Channel.values), ("target_stage", Stage.values)):
+    for key, allowed in (
+        ("channel", Channel.values),
+        ("fallback_channel", Channel.values),
+        ("target_stage", Stage.values),
+    ):
         if spec.get(key):
             faults += _not_one_of(key, spec[key], allowed)
     faults += _delay_faults(spec.get("delay_hours", 0))
@@ -127,9 +148,9 @@ def _step_faults(campaign: Campaign, step: CampaignStep, now: datetime) -> list[
         faults.append(_("message_template is missing; choose a template"))
     if step.fallback_channel and step.fallback_template:
         faults += template_faults(step.fallback_template, step.fallback_channel)
-    if step.action == Action.SCHEDULE_MEETING and step.message_template:
-        if "booking_link" not in step.message_template.variables:
-            faults.append(_("the template of a meeting must contain {{booking_link}}"))
+    text = step.message_template
+    if step.action == Action.SCHEDULE_MEETING and text and "booking_link" not in text.variables:
+        faults.append(_("the template of a meeting must contain {{booking_link}}"))
     return faults
 
 
@@ -144,9 +165,10 @@ def template_faults(template: MessageTemplate, channel: str) -> list[str]:
         faults.append(_("template %(name)s is not active") % {"name": template.name})
     unknown = unknown_variables(template.variables, template.broker)
     if unknown:
-        faults.append(_("template %(name)s has the unknown variable %(variable)s") % {
-            "name": template.name, "variable": unknown[0]
-        })
+        faults.append(
+            _("template %(name)s has the unknown variable %(variable)s")
+            % {"name": template.name, "variable": unknown[0]}
+        )
     return faults
 
 

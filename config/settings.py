@@ -52,7 +52,9 @@ def postgres_address(name: str) -> dict[str, Any]:
     except ValueError:
         address = {}
     if not address.get("NAME"):
-        raise ImproperlyConfigured(f"{name} is not allowed; Embudo runs on PostgreSQL only: postgres://user:pw@host/name")
+        raise ImproperlyConfigured(
+            f"{name} is not allowed; Embudo runs on PostgreSQL only: postgres://user:pw@host/name"
+        )
     address.setdefault("OPTIONS", {}).setdefault("connect_timeout", 10)
     return address
 

@@ -27,5 +27,6 @@ def normalise_email(text: str) -> str:
     try:
         validate_email(address)
     except ValidationError as error:
-        raise Refused("email_invalid", f"email={text!r} is no valid address; use one such as ana@example.com") from error
+        message = f"email={text!r} is no valid address; use one such as ana@example.com"
+        raise Refused("email_invalid", message) from error
     return address

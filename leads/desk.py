@@ -1,6 +1,6 @@
-"""What people do at the desk of a lead besides editing and moving it: notes, tasks, and taking a lead out.
+"""What people do with a lead besides editing and moving it: notes, tasks, and taking it out of the lists.
 
-The rules are those of `leads.actions`: keyword-only, moments given by the caller, Refused when nothing was changed.
+The rules are those of `leads.actions`: moments are given by the caller, Refused means that nothing was changed.
 """
 
 from datetime import datetime

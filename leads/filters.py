@@ -100,7 +100,7 @@ class OneOrMoreField(TextListField):
 class YesNoField(forms.NullBooleanField):
     """true or false; anything else is refused instead of read as "unknown"."""
 
-    def to_python(self, value: Any) -> bool | None:
+    def to_python(self, value: Any) -> bool | None:  # type: ignore[override]
         words = {True: True, False: False, "true": True, "false": False, "on": True, "1": True, "0": False}
         if value in (None, ""):
             return None
@@ -173,9 +173,7 @@ class LeadFilter(filters.FilterSet):
     score_max = NumberClause(_column("lead_score__lte"), label=_("score at most"), min_value=0, max_value=100)
     stage = ChoiceClause(_one_of("pipeline_stage"), label=_("stage"), choices=Stage.values)
     status = ChoiceClause(_one_of("status"), label=_("status"), choices=Status.values)
-    qualification = ChoiceClause(
-        _one_of("qualification"), label=_("qualification"), choices=Qualification.values
-    )
+    qualification = ChoiceClause(_one_of("qualification"), label=_("qualification"), choices=Qualification.values)
     treatment = ChoiceClause(_one_of("treatment_type"), label=_("treatment"), choices=Treatment.values)
     inactivity_days = NumberClause(
         _days_ago("last_activity_at"), label=_("no sign of life for days"), min_value=1, max_value=3650

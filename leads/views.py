@@ -15,12 +15,10 @@ from leads.models import Appointment
 @require_safe
 def booking(request: HttpRequest, token: str) -> HttpResponse:
     """The proposed or fixed appointment that a lead was sent a link to."""
-    found = Appointment.objects.select_related("broker", "agent", "lead").filter(token=token, lead__deleted_at=None)
-    appointment = found.first()
+    appointments = Appointment.objects.select_related("broker", "agent", "lead")
+    appointment = appointments.filter(token=token, lead__deleted_at=None).first()
     if appointment is None:
         return render(request, "leads/booking_unknown.html", status=404)
-    language = appointment.lead.language or appointment.broker.language
     zone = ZoneInfo(appointment.lead.timezone or appointment.broker.timezone)
-    with translation.override(language):
-        context = {"appointment": appointment, "zone": zone}
-        return render(request, "leads/booking.html", context, headers={"Content-Language": language})
+    with translation.override(appointment.lead.language or appointment.broker.language):
+        return render(request, "leads/booking.html", {"appointment": appointment, "zone": zone})

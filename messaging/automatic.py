@@ -7,7 +7,7 @@ MARKS = {"x-autoreply", "x-autorespond", "x-auto-reply", "list-id", "x-failed-re
 
 
 def is_automatic_mail(headers: Mapping[str, str]) -> bool:
-    """By the headers of RFC 3834 (Auto-Submitted), Precedence, an empty sender, and what mail programs add."""
+    """By Auto-Submitted (RFC 3834), Precedence, an empty sender, and the marks that mail programs add."""
     given = {name.lower(): str(value).strip().lower() for name, value in headers.items()}
     return (
         given.get("auto-submitted", "no").split(";")[0].strip() not in ("", "no")

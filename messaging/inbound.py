@@ -1,7 +1,7 @@
 """What providers tell us, applied once: messages that leads wrote, and what became of ours.
 
-Every webhook takes this path, and so does the sandbox's phone page. An event is stored first, so that whatever goes
-wrong afterwards can be seen and done again; a repeated one changes nothing.
+Every webhook takes this path, and so does the sandbox's phone page. An event is stored first, so that
+whatever goes wrong afterwards can be seen and done again; a repeated one changes nothing.
 """
 
 from collections.abc import Mapping
@@ -36,13 +36,11 @@ MAY_FOLLOW = {
 }
 
 
-def receive_event(
-    *, account: ChannelAccount, event: Event, payload: Mapping[str, Any], now: datetime
-) -> WebhookEvent:
+def receive_event(*, account: ChannelAccount, event: Event, payload: Mapping[str, Any], now: datetime) -> WebhookEvent:
     """Store an event and apply it, unless it was applied before.
 
-    One that cannot be applied (`lead_unknown`, `message_unknown`, `status_unknown`) stays unprocessed with its error;
-    any other exception is noted with it too, and raised.
+    One that cannot be applied (`lead_unknown`, `message_unknown`, `status_unknown`) stays unprocessed with
+    its error; any other exception is noted with it too, and raised.
     """
     stored, _is_new = WebhookEvent.objects.get_or_create(
         account=account,
@@ -57,7 +55,10 @@ def receive_event(
 
 @transaction.atomic
 def apply_event(*, account: ChannelAccount, stored: WebhookEvent, event: Event, now: datetime) -> None:
-    """Do what a stored event says, once. Raises Refused `lead_unknown`, `message_unknown` or `status_unknown`."""
+    """Do what a stored event says, once.
+
+    Raises Refused `lead_unknown`, `message_unknown` or `status_unknown`.
+    """
     if event.kind == "inbound":
         _apply_inbound(account, stored, event, now)
     else:
@@ -65,20 +66,23 @@ def apply_event(*, account: ChannelAccount, stored: WebhookEvent, event: Event, 
 
 
 def match_lead(account: ChannelAccount, event: Event) -> Lead:
-    """The lead of the account's broker that the event comes from, locked: the one whose message it answers, else the
-    one with that address who was contacted last. Raises Refused `lead_unknown`.
+    """The lead of the account's broker that the event comes from, locked.
+
+    Where several share the address: the one whose message it answers, else the one contacted last. Raises
+    Refused `lead_unknown`.
     """
     address = normalised(account.channel, event.address)
     leads = Lead.objects.select_for_update(no_key=True, of=("self",)).select_related("broker").present()
     leads = leads.filter(broker=account.broker_id, **{ADDRESS_COLUMNS[account.channel]: address})
     lead = None
     if event.message_id:
-        answered = Message.objects.filter(pk=event.message_id, broker=account.broker_id, direction=Direction.OUT)
+        answered = Message.objects.filter(pk=event.message_id, account=account, direction=Direction.OUT)
         lead = leads.filter(pk__in=answered.values("lead")).first()
     if lead is None and address:
         lead = leads.order_by(F("last_contacted_at").desc(nulls_last=True), "-id").first()
     if lead is None:
-        raise Refused("lead_unknown", _("No lead of this brokerage has the address %(address)s.") % {"address": address})
+        message = _("No lead of this brokerage has the address %(address)s.")
+        raise Refused("lead_unknown", message % {"address": address})
     return lead
 
 
@@ -136,11 +140,9 @@ def _write_inbound(
 
 
 def _heed_opt_out(lead: Lead, message: Message, answered: Message | None, now: datetime) -> None:
-    """An opt-out ends marketing on every channel at once; what only reads like one becomes a task for a person."""
+    """An opt-out ends marketing on every channel; what only reads like one becomes a person's task."""
     is_about_appointment = (
-        answered is not None
-        and answered.purpose == "transactional"
-        and optout.may_mean_appointment(message.body)
+        answered is not None and answered.purpose == "transactional" and optout.may_mean_appointment(message.body)
     )
     if optout.is_opt_out(message.body) and not is_about_appointment:
         record_permission(
@@ -161,8 +163,8 @@ def _heed_opt_out(lead: Lead, message: Message, answered: Message | None, now: d
 
 def _newest_sent(lead: Lead, account: ChannelAccount) -> Message | None:
     """What the lead may be answering: the last thing we wrote to them."""
-    sent = Message.objects.filter(lead=lead, direction=Direction.OUT, status__in=ACCEPTED, sandbox=account.sandbox)
-    return sent.exclude(channel="call").order_by("-created_at", "-id").first()
+    ours = Message.objects.filter(lead=lead, direction=Direction.OUT, sandbox=account.sandbox)
+    return ours.filter(status__in=ACCEPTED).exclude(channel="call").order_by("-created_at", "-id").first()
 
 
 def _apply_status(account: ChannelAccount, stored: WebhookEvent, event: Event, now: datetime) -> None:
@@ -173,7 +175,8 @@ def _apply_status(account: ChannelAccount, stored: WebhookEvent, event: Event, n
         raise Refused("message_unknown", event.provider_id or str(event.message_id))
     Lead.objects.select_for_update(no_key=True).get(pk=message.lead_id)
     if _claim(stored, now):
-        apply_status(message=message, status=event.status, now=now, code=event.code, provider_id=_provider_id(event))
+        moves = {"status": event.status, "code": event.code, "provider_id": _provider_id(event)}
+        apply_status(message=message, now=now, **moves)
 
 
 def apply_status(*, message: Message, status: str, now: datetime, code: str = "", provider_id: str = "") -> bool:

@@ -1,11 +1,18 @@
-"""A message as an e-mail: a text and an HTML part, and the headers of campaign mail. For every adapter of e-mail."""
+"""A message as an e-mail: a text and an HTML part, and the headers of campaign mail.
+
+For every adapter that speaks e-mail. Nothing that a lead or a broker wrote can become a header or a tag.
+"""
 
 import re
+from dataclasses import dataclass, field
 from email.charset import QP, Charset
-from email.utils import formataddr, parseaddr
+from email.header import Header
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.policy import compat32
+from email.utils import formataddr, formatdate, parseaddr
 
 from django.core.exceptions import ValidationError
-from django.core.mail import EmailMultiAlternatives
 from django.core.validators import validate_email
 from django.template.loader import render_to_string
 from django.utils import translation
@@ -18,24 +25,52 @@ from messaging.base import Envelope
 WEB_ADDRESS = re.compile(r"https?://[^\s<>\"']+")
 CONTROLS = dict.fromkeys([*range(32), 127])
 # Seven-bit lines of bounded length: no relay on the way has a reason to touch them.
-CHARSET = Charset("utf-8")
-CHARSET.body_encoding = QP
+SEVEN_BIT = Charset("utf-8")
+SEVEN_BIT.body_encoding = QP
+LONGEST_WORD = 60
+BOUNDARY = "=_embudo"  # quoted-printable text holds no "=_"
+# Header values are folded here already. Left to itself, the library breaks the line before a long address.
+AS_IT_STANDS = compat32.clone(max_line_length=None)
 
 
-def compose(envelope: Envelope, *, sender: str, sender_name: str = "") -> EmailMultiAlternatives:
-    """The whole mail. Raises ValueError when `sender` or the recipient is no address."""
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """Both parts, who writes to whom, and the headers beside From, To, Subject and Date."""
+
+    sender: str
+    sender_name: str
+    recipient: str
+    subject: str
+    text: str
+    html: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def as_bytes(self) -> bytes:
+        """The mail as it goes over the wire, but for its line ends."""
+        parts = [MIMEText(self.text, "plain", SEVEN_BIT), MIMEText(self.html, "html", SEVEN_BIT)]  # type: ignore[arg-type]
+        message = MIMEMultipart("alternative", BOUNDARY, parts)
+        message["Subject"] = _folded("Subject", self.subject)
+        message["From"] = _mailbox(self.sender_name, self.sender)
+        message["To"] = self.recipient
+        message["Date"] = formatdate()
+        for name, value in self.headers.items():
+            message[name] = value
+        return message.as_bytes(policy=AS_IT_STANDS)
+
+
+def compose(envelope: Envelope, *, sender: str, sender_name: str = "") -> Mail:
+    """The mail of a message. Raises ValueError when `sender` or the recipient is no address."""
     own_address = ascii_address(sender)
-    mail = EmailMultiAlternatives(
-        subject=one_line(envelope.subject) or one_line(sender_name),
-        from_email=formataddr((one_line(sender_name), own_address)),
-        to=[ascii_address(envelope.address)],
-        headers=_headers(envelope, own_address),
-    )
-    mail.encoding = CHARSET
     with translation.override(envelope.language):
-        mail.body = _text(envelope)
-        mail.attach_alternative(_html(envelope), "text/html")
-    return mail
+        return Mail(
+            sender=own_address,
+            sender_name=one_line(sender_name),
+            recipient=ascii_address(envelope.address),
+            subject=one_line(envelope.subject) or one_line(sender_name),
+            text=_text(envelope),
+            html=_html(envelope),
+            headers=_headers(envelope, own_address),
+        )
 
 
 def message_id(envelope: Envelope, sender: str) -> str:
@@ -77,6 +112,22 @@ def linked(text: str) -> SafeString:
     return mark_safe("".join(parts))
 
 
+def _folded(name: str, text: str) -> str:
+    """A header's text in lines of 76, encoded (RFC 2047) where it has to be."""
+    return Header(text, None if _is_plain(text) else "utf-8", header_name=name).encode()
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it may stand as it is: signs of ASCII in words that fit into a line."""
+    return text.isascii() and "=?" not in text and all(len(word) < LONGEST_WORD for word in text.split())
+
+
+def _mailbox(name: str, address: str) -> str:
+    if _is_plain(name):
+        return formataddr((name, address))
+    return f"{_folded('From', name)}\n <{address}>"
+
+
 def _headers(envelope: Envelope, sender: str) -> dict[str, str]:
     """Auto-Submitted (RFC 3834) keeps vacation replies away; List-Unsubscribe-Post is RFC 8058."""
     headers = {"Message-ID": message_id(envelope, sender), "Auto-Submitted": "auto-generated"}
@@ -93,7 +144,8 @@ def _needs_footer(envelope: Envelope) -> bool:
 def _text(envelope: Envelope) -> str:
     if not _needs_footer(envelope):
         return envelope.body
-    return f"{envelope.body}\n\n--\n{_('No more messages of this kind, please:')} {envelope.unsubscribe_url}\n"
+    wish = _("No more messages of this kind, please:")
+    return f"{envelope.body}\n\n-- \n{wish} {envelope.unsubscribe_url}\n"
 
 
 def _html(envelope: Envelope) -> str:

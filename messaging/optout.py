@@ -7,7 +7,18 @@ import unicodedata
 KEYWORDS = frozenset(
     [
         *("stop", "quit", "end", "revoke", "opt out", "optout", "cancel", "unsubscribe", "stopall"),
-        *("baja", "alto", "parar", "detener", "cancelar", "salir", "no mas", "no molestar", "no llamar", "eliminar"),
+        *(
+            "baja",
+            "alto",
+            "parar",
+            "detener",
+            "cancelar",
+            "salir",
+            "no mas",
+            "no molestar",
+            "no llamar",
+            "eliminar",
+        ),
         *("sair", "remover"),
     ]
 )
@@ -17,7 +28,7 @@ APPOINTMENT_KEYWORDS = frozenset({"cancelar", "cancel", "salir"})
 SHORT_ANSWER_WORDS = 4
 SHORT_ANSWER = re.compile(
     # "stop please", "baja por favor", "no más mensajes"
-    r"(stop|stopall|unsubscribe|baja|parar|paren|detener|sair|remover|basta|no mas|no molestar|no llamar)( .*)?"
+    r"(stop|stopall|unsubscribe|baja|parar|paren|detener|sair|remover|basta|no (mas|molestar|llamar))( .*)?"
     # "please stop", "¿pueden parar?"
     r"|.* (stop|unsubscribe|parar|paren|detener)"
 )
@@ -32,7 +43,8 @@ WORDINGS = re.compile(
     r"|no (me|nos) (llam|escrib|contact|molest|mand|envi|insist)(e|es|en|a|as|an)\b"
     r"|no (me|nos) (vuelv|sig|sigu)(a|as|an|en) "
     r"|no (quiero|deseo|queremos) (recibir|mas|que me|ser contactad)"
-    r"|(dejen?|dejes|deja|dejame|dejenme|paren|basta) (ya )?(de )?(en paz|escrib|llam|molest|mand|envi|contact)"
+    r"|(dejen?|dejes|deja|dejame|dejenme|paren|basta) (ya )?(de )?"
+    r"(en paz|escrib|llam|molest|mand|envi|contact)"
     r"|(elimin|borr|saqu|sac|quit)[a-z]+ (mi|mis|este|el|los) (datos|numero|telefono|correo|contacto)"
     r"|(elimin|borr|saqu|sac|quit)(a|e|en)me"
     r"|nao (me (ligue|mande|escreva|chame|envie)|quero (mais|receber))"

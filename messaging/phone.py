@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Exists, OuterRef, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -24,6 +23,8 @@ from templates_app.models import Channel
 TABS = (Channel.TELEGRAM, Channel.WHATSAPP, Channel.EMAIL, Channel.CALL)
 SHOWN_MESSAGES = 100
 LISTED_LEADS = 50
+# Messages that reached the phone, and every call.
+SHOWN = Q(status__in=[*ACCEPTED, MessageStatus.RECEIVED]) | Q(channel=Channel.CALL)
 # How many of the newest leads the list looks at: its cost is bounded however many leads there are.
 SEARCHED_LEADS = 2000
 
@@ -70,37 +71,37 @@ class Phone:
 
 def phone_of(lead: Lead, channel: str = "") -> Phone:
     """A lead's phone with one channel open: the wanted one, else that of the newest message."""
-    on_sandbox = Message.objects.filter(lead=lead, sandbox=True)
-    tabs = _tabs(lead, dict(_arrived(on_sandbox).values_list("channel").annotate(Count("id"))))
-    current = next((tab for tab in tabs if tab.channel == channel), None) or _default_tab(tabs, on_sandbox)
-    newest = _arrived(on_sandbox.filter(channel=current.channel)).order_by("-created_at", "-id")
+    shown = Message.objects.filter(SHOWN, lead=lead, sandbox=True)
+    tabs = _tabs(lead, dict(shown.values_list("channel").annotate(Count("id"))))
+    current = next((tab for tab in tabs if tab.channel == channel), None) or _default_tab(tabs, shown)
+    newest = shown.filter(channel=current.channel).order_by("-created_at", "-id")
     zone = zone_of(lead)
     bubbles = _bubbles(reversed(newest[:SHOWN_MESSAGES]), zone)
     return Phone(lead, tabs, current, bubbles, zone, _sandbox_account(lead, current.channel))
 
 
 def leads_with_messages(user: User) -> LeadQuerySet:
-    """The newest leads that got something on the sandbox, with `last_at` and `last_text` of the last message."""
+    """The newest leads that got something on the sandbox, with `last_at` and `last_text` of the last one."""
     leads = Lead.objects.present().visible_to(user)
     newest = leads.order_by("-id").values("pk")[:SEARCHED_LEADS]
     messages = Message.objects.filter(lead=OuterRef("pk"), sandbox=True)
     last = messages.order_by("-created_at")
     return (
         Lead.objects.filter(Exists(messages), pk__in=newest)
+        .select_related("broker")
         .annotate(
             last_at=Subquery(last.values("created_at")[:1]),
             last_text=Subquery(last.values("body")[:1]),
-            last_channel=Subquery(last.values("channel")[:1]),
         )
         .order_by("-last_at", "-id")[:LISTED_LEADS]
     )
 
 
 def answer_as_lead(*, lead: Lead, channel: str, text: str, form_id: UUID, now: datetime) -> WebhookEvent:
-    """Let a lead write to the brokerage over the sandbox: the very path of a real webhook. The same text from the
-    same form is the same event, so that a second click changes nothing.
+    """Let a lead write to the brokerage over the sandbox: the very path of a real webhook.
 
-    Raises Refused `no_sandbox_account`, `no_address` or `empty`.
+    The same text from the same form is the same event, so a second click changes nothing. Raises Refused
+    `no_sandbox_account`, `no_address` or `empty`.
     """
     account, address = _sandbox_account(lead, channel), address_of(lead, channel)
     if account is None:
@@ -123,18 +124,14 @@ def zone_of(lead: Lead) -> ZoneInfo:
     return ZoneInfo(zones[0])
 
 
-def _arrived(messages: Any) -> Any:
-    """Of the messages, those that reached the phone; of the calls, all."""
-    calls = messages.filter(channel=Channel.CALL)
-    return calls | messages.filter(status__in=[*ACCEPTED, MessageStatus.RECEIVED])
-
-
 def _tabs(lead: Lead, counts: dict[str, int]) -> list[Tab]:
-    return [Tab(str(channel), channel.label, address_of(lead, channel), counts.get(channel, 0)) for channel in TABS]
+    return [
+        Tab(str(channel), str(channel.label), address_of(lead, channel), counts.get(channel, 0)) for channel in TABS
+    ]
 
 
-def _default_tab(tabs: list[Tab], messages: Any) -> Tab:
-    newest = _arrived(messages).order_by("-created_at", "-id").values_list("channel", flat=True).first()
+def _default_tab(tabs: list[Tab], shown: QuerySet[Message]) -> Tab:
+    newest = shown.order_by("-created_at", "-id").values_list("channel", flat=True).first()
     reachable = [tab for tab in tabs if tab.channel == newest or (newest is None and tab.address)]
     return (reachable or tabs)[0]
 

@@ -42,8 +42,10 @@ def _opening_in(now: datetime, window: ContactWindow, zone: ZoneInfo) -> datetim
         return now
     first_day = now.astimezone(zone).date()
     for offset in range(HORIZON_DAYS + 1):
-        day = first_day + timedelta(days=offset)
-        later = [moment for moment in _candidates(day, window, zone) if moment > now and is_open(moment, window, zone)]
+        # A change of the clock may belong to the day after, whose window may open before it.
+        days = (first_day + timedelta(days=offset + n) for n in range(2))
+        moments = (moment for day in days for moment in _candidates(day, window, zone))
+        later = [moment for moment in moments if moment > now and is_open(moment, window, zone)]
         if later:
             return min(later)
     return None
@@ -51,13 +53,14 @@ def _opening_in(now: datetime, window: ContactWindow, zone: ZoneInfo) -> datetim
 
 def _candidates(day: date, window: ContactWindow, zone: ZoneInfo) -> Iterator[datetime]:
     """The instants of a local day at which the window can open: its opening, and a change of the clock."""
+    # Also of a closed day: a clock that jumps at midnight jumps into the day after.
+    yield from clock_changes(day, zone)
     hours = window.days[day.weekday()]
     if hours is None:
         return
     opening = datetime.combine(day, hours[0], zone)
     yield opening.astimezone(UTC)
     yield opening.replace(fold=1).astimezone(UTC)
-    yield from clock_changes(day, zone)
 
 
 def clock_changes(day: date, zone: ZoneInfo) -> Sequence[datetime]:

@@ -3,19 +3,20 @@
 import re
 import smtplib
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
-from django.core.mail import EmailMultiAlternatives
 from django.utils.translation import gettext as _
 
 from messaging.base import Adapter, Envelope, Outcome, OutcomeKind
-from messaging.mail import ascii_address, compose, split_sender
+from messaging.mail import Mail, ascii_address, compose, split_sender
 from messaging.smtp_sessions import SECURITIES, SESSIONS, SUBMISSION_PORT, NoSession, Server, open_session
 
-# Enhanced status codes (RFC 3463, RFC 7505) that say that the address itself is wrong: no such mailbox, no such
-# domain, bad syntax, moved away, takes no mail.
+# Enhanced status codes (RFC 3463, RFC 7505) that say that the address itself is wrong: no such mailbox, no
+# such domain, bad syntax, moved away, takes no mail.
 NO_SUCH_ADDRESS = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"}
-NO_SUCH_ADDRESS_WORDS = re.compile(r"no such user|(user|recipient|mailbox) (is )?unknown|unknown user|does not exist", re.I)
+NO_SUCH_ADDRESS_WORDS = re.compile(
+    r"no such user|(user|recipient|mailbox) (is )?unknown|unknown user|does not exist", re.I
+)
 ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 CLOSING = 421
 START_OF_TEXT = 354
@@ -37,13 +38,13 @@ class Letter:
     message_id: str
 
     @classmethod
-    def of(cls, mail: EmailMultiAlternatives, sender: str) -> "Letter":
-        data = mail.message().as_bytes(linesep="\r\n")
+    def of(cls, mail: Mail) -> "Letter":
+        lines = mail.as_bytes().splitlines()
         return cls(
-            sender=ascii_address(sender),
-            recipient=mail.to[0],
-            data=re.sub(rb"(?m)^\.", b"..", data).rstrip(b"\r\n") + b"\r\n",
-            message_id=mail.extra_headers["Message-ID"],
+            sender=mail.sender,
+            recipient=mail.recipient,
+            data=b"".join(b"." * line.startswith(b".") + line + b"\r\n" for line in lines),
+            message_id=mail.headers["Message-ID"],
         )
 
 
@@ -54,7 +55,7 @@ class Smtp(Adapter):
     answer_within: ClassVar[float] = 20.0
 
     def faults(self) -> list[str]:
-        credentials = self.account.credentials
+        credentials = self._credentials()
         found = []
         if not credentials.get("host"):
             found.append(_("host is missing: the name of the mail server, such as smtp.example.com"))
@@ -77,10 +78,13 @@ class Smtp(Adapter):
             return Outcome(OutcomeKind.REFUSED_FOR_NOW, code="not_configured", error="; ".join(faults))
         name, address = self._sender()
         try:
-            letter = Letter.of(compose(envelope, sender=address, sender_name=name), address)
+            letter = Letter.of(compose(envelope, sender=address, sender_name=name))
         except ValueError as error:
             return Outcome(OutcomeKind.REFUSED, code="invalid_address", error=str(error))
-        return deliver(letter, Server.of(self.account.credentials, self.answer_within))
+        return deliver(letter, Server.of(self._credentials(), self.answer_within))
+
+    def _credentials(self) -> dict[str, Any]:
+        return cast(dict[str, Any], self.account.credentials)
 
     def _sender(self) -> tuple[str, str]:
         name, address = split_sender(self.account.sender)
@@ -117,7 +121,7 @@ def _deliver_over(session: smtplib.SMTP, letter: Letter, server: Server) -> Outc
 
 
 def _transaction(session: smtplib.SMTP, letter: Letter) -> Outcome:
-    """One mail. Until the final dot a lost connection means that nobody has it; after it, that nobody knows."""
+    """One mail. Lost before the final dot, nobody has it; lost after it, nobody knows."""
     refusal = _open_transaction(session, letter)
     if refusal is not None:
         return refusal

@@ -65,7 +65,7 @@ class Server:
         return bool(self.password) and not _is_loopback(self.host)
 
     def tls(self) -> ssl.SSLContext:
-        """Certificates are checked, but for `auto` without a password to lose: there any encryption is better than none."""
+        """Certificates are checked; only `auto` without a password to lose takes what encryption there is."""
         context = ssl.create_default_context()
         if self.security == "auto" and not self.guards_password:
             context.check_hostname = False
@@ -91,17 +91,15 @@ def open_session(server: Server) -> smtplib.SMTP:
 
 
 def _connect(server: Server) -> smtplib.SMTP:
-    name = str(DNS_NAME)
+    name, timeout = str(DNS_NAME), min(CONNECT_WITHIN, server.answer_within)
     session: smtplib.SMTP
     if server.security == "ssl":
-        session = smtplib.SMTP_SSL(
-            server.host, server.port, local_hostname=name, timeout=CONNECT_WITHIN, context=server.tls()
-        )
+        session = smtplib.SMTP_SSL(server.host, server.port, local_hostname=name, timeout=timeout, context=server.tls())
     else:
-        session = smtplib.SMTP(server.host, server.port, local_hostname=name, timeout=CONNECT_WITHIN)
+        session = smtplib.SMTP(server.host, server.port, local_hostname=name, timeout=timeout)
     assert session.sock is not None
     session.sock.settimeout(server.answer_within)
-    # The final dot goes out in a write of its own; without this it would wait for the acknowledgement of the text.
+    # The final dot is a write of its own; without this it would wait until the text is acknowledged.
     session.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return session
 

@@ -1,5 +1,6 @@
 """The doors of messaging: the unsubscribe page, and the sandbox's phone."""
 
+from typing import cast
 from uuid import UUID, uuid4
 
 from django.contrib import messages
@@ -14,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from brokers.models import Broker
+from brokers.models import Broker, User
 from brokers.refusal import Refused
 from leads.models import Lead
 from messaging.phone import answer_as_lead, leads_with_messages, phone_of
@@ -25,7 +26,7 @@ from messaging.unsubscribe import Link, is_unsubscribed, unsubscribe
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
-    """RFC 8058: a POST takes the permission back, without login, cookie or question. Looking changes nothing."""
+    """RFC 8058: a POST takes the permission back, no login, cookie or question. Looking changes nothing."""
     try:
         link = Link.parse(token)
         broker = Broker.objects.get(pk=link.broker_id)
@@ -33,10 +34,9 @@ def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "messaging/unsubscribe_unknown.html", status=404)
     if request.method == "POST":
         unsubscribe(link=link, now=timezone.now())
-    language = _language_of(link, broker)
-    with translation.override(language):
+    with translation.override(_language_of(link, broker)):
         context = {"broker": broker, "address": link.address, "is_done": is_unsubscribed(link)}
-        return render(request, "messaging/unsubscribe.html", context, headers={"Content-Language": language})
+        return render(request, "messaging/unsubscribe.html", context)
 
 
 def _language_of(link: Link, broker: Broker) -> str:
@@ -47,7 +47,7 @@ def _language_of(link: Link, broker: Broker) -> str:
 @login_required
 @require_safe
 def sandbox_list(request: HttpRequest) -> HttpResponse:
-    return render(request, "messaging/sandbox_list.html", {"leads": leads_with_messages(request.user)})
+    return render(request, "messaging/sandbox_list.html", {"leads": leads_with_messages(_user(request))})
 
 
 @login_required
@@ -77,5 +77,9 @@ def sandbox_answer(request: HttpRequest, lead_id: int) -> HttpResponse:
 
 
 def _lead_or_404(request: HttpRequest, lead_id: int) -> Lead:
-    leads = Lead.objects.present().visible_to(request.user).select_related("broker", "assigned_to")
+    leads = Lead.objects.present().visible_to(_user(request)).select_related("broker", "assigned_to")
     return get_object_or_404(leads, pk=lead_id)
+
+
+def _user(request: HttpRequest) -> User:
+    return cast(User, request.user)

@@ -65,7 +65,8 @@ class MessageTemplateAdmin(TenantAdmin):
     def preview_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         template = self.row_or_404(request, object_id)
         leads: Any = visible_rows(self.admin_site, Lead, request).filter(broker=template.broker_id)
-        form = LeadChoiceForm(request.GET if "lead" in request.GET else None, leads=leads, site=self.admin_site)
+        chosen = request.GET if "lead" in request.GET else None
+        form = LeadChoiceForm(chosen, leads=leads, site=self.admin_site)
         shown = self._shown(template, form) if form.is_bound and form.is_valid() else None
         return self.verb_page(
             request,

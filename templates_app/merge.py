@@ -69,7 +69,9 @@ def _literal(text: str) -> str:
     for mark in ("{{", "}}", "{%"):
         if mark in text:
             around = text[max(0, text.index(mark) - 10) : text.index(mark) + 20]
-            raise TemplateSyntaxError(f"{mark} near {around!r} is no variable; write {{{{name}}}} or {{{{name|default}}}}")
+            raise TemplateSyntaxError(
+                f"{mark} near {around!r} is no variable; write {{{{name}}}} or {{{{name|default}}}}"
+            )
     return text
 
 

@@ -25,8 +25,8 @@ class Preview:
 def preview(*, template: MessageTemplate, lead: Lead, now: datetime) -> Preview:
     """The subject and text that this lead would get at `now`; links are samples.
 
-    Raises Refused `other_broker`, or `missing_variable:<name>` with one fault for each variable that has neither a
-    value nor a default: such a message would not be sent.
+    Raises Refused `other_broker`, or `missing_variable:<name>` with a fault for each variable that has neither
+    a value nor a default: such a message would not be sent.
     """
     if template.broker_id != lead.broker_id:
         raise Refused("other_broker", _("The lead and the template belong to different brokerages."))
@@ -54,7 +54,7 @@ def _missing(text: CompiledText, values: dict[str, str]) -> dict[str, None]:
 
 def _surroundings(template: MessageTemplate, lead: Lead, now: datetime) -> Surroundings:
     agent, broker = lead.assigned_to, lead.broker
-    asked_for = lead.inquiries.exclude(property_ref="").order_by("-at", "-pk").values_list("property_ref", flat=True)
+    asked_for = lead.inquiries.exclude(property_ref="").order_by("-at", "-pk").first()
     next_meeting = lead.appointments.live().filter(starts_at__gte=now).order_by("starts_at").first()
     return Surroundings(
         broker_name=broker.name,
@@ -63,7 +63,7 @@ def _surroundings(template: MessageTemplate, lead: Lead, now: datetime) -> Surro
         now=now,
         agent_name=str(agent) if agent else "",
         agent_phone=agent.phone if agent else "",
-        property_ref=asked_for.first() or "",
+        property_ref=asked_for.property_ref if asked_for else "",
         booking_link=SAMPLE_LINK,
         unsubscribe_link=SAMPLE_LINK,
         appointment_at=next_meeting.starts_at if next_meeting else None,

@@ -79,7 +79,9 @@ def _amount(value: Any, language: str) -> str:
     if value is None:
         return ""
     with translation.override(language):
-        return f"${formats.number_format(value, decimal_pos=0, use_l10n=True, force_grouping=True)}"
+        number = formats.number_format(value, decimal_pos=0, use_l10n=True, force_grouping=True)
+    # Django groups Spanish numbers by blanks; in Latin America and on price lists it is points.
+    return f"${number.replace(chr(0xA0), '.')}"
 
 
 def _local(moment: datetime | None, around: Surroundings, style: str) -> str:
@@ -96,15 +98,16 @@ def _stage(value: str, language: str) -> str:
 
 _READERS = {
     "name": lambda lead, said, around: lead.name,
-    "first_name": lambda lead, said, around: lead.name.split()[0] if lead.name else "",
+    "first_name": lambda lead, said, around: next(iter(lead.name.split()), ""),
     "phone": lambda lead, said, around: lead.phone,
     "email": lambda lead, said, around: lead.email,
     "location": lambda lead, said, around: lead.location,
     "score": lambda lead, said, around: lead.lead_score,
     "stage": lambda lead, said, around: _stage(lead.pipeline_stage, around.language),
     "budget": lambda lead, said, around: said.get("budget") or _amount(lead.budget_amount, around.language),
-    "monthly_income": lambda lead, said, around: said.get("monthly_income")
-    or _amount(lead.income_amount, around.language),
+    "monthly_income": lambda lead, said, around: (
+        said.get("monthly_income") or _amount(lead.income_amount, around.language)
+    ),
     "debt": lambda lead, said, around: said.get("debt") or _amount(lead.debt_amount, around.language),
     "dicom_status": lambda lead, said, around: lead.dicom_status,
     "property": lambda lead, said, around: around.property_ref,

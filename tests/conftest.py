@@ -20,6 +20,7 @@ from pytest_django import DjangoDbBlocker
 
 from brokers.management.commands.migrate import grant
 
+pytest_plugins = ["tests.personas"]
 PRODUCT = {key: settings.DATABASES["default"][key] for key in ("USER", "PASSWORD")}
 TABLE_RIGHTS = "SELECT, INSERT, UPDATE, DELETE, TRUNCATE"
 

@@ -37,9 +37,7 @@ class VoiceCall(TenantModel):
     )
     phone_number = models.CharField(_("phone"), max_length=20)
     external_call_id = models.CharField(_("id at the provider"), max_length=64, blank=True)
-    status = models.CharField(
-        _("status"), max_length=10, choices=CallStatus.choices, default=CallStatus.INITIATED
-    )
+    status = models.CharField(_("status"), max_length=10, choices=CallStatus.choices, default=CallStatus.INITIATED)
     answered_by = models.CharField(_("answered by"), max_length=30, blank=True)
     duration = models.PositiveIntegerField(_("seconds"), null=True)
     recording_url = models.URLField(_("recording"), blank=True, max_length=500)
@@ -47,9 +45,7 @@ class VoiceCall(TenantModel):
     summary = models.TextField(_("summary"), blank=True)
     extracted = models.JSONField(_("what was found out"), default=dict, blank=True)
     state = models.JSONField(_("dialogue state"), default=dict, blank=True)
-    stage_after_call = models.CharField(
-        _("stage after the call"), max_length=30, choices=Stage.choices, blank=True
-    )
+    stage_after_call = models.CharField(_("stage after the call"), max_length=30, choices=Stage.choices, blank=True)
     score_delta = models.SmallIntegerField(_("points"), default=0)
     started_at = models.DateTimeField(_("started at"))
     completed_at = models.DateTimeField(_("completed at"), null=True)
@@ -64,9 +60,7 @@ class VoiceCall(TenantModel):
         ]
         indexes = [
             # A status callback that names the provider's id.
-            models.Index(
-                fields=["external_call_id"], condition=~Q(external_call_id=""), name="idx_call_external"
-            ),
+            models.Index(fields=["external_call_id"], condition=~Q(external_call_id=""), name="idx_call_external"),
         ]
 
     def __str__(self) -> str:

@@ -1,12 +1,12 @@
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from brokers.admin_base import TenantAdmin, TenantForm
+from brokers.admin_base import TenantForm, who
 from campaigns.actions import SETTINGS, create_campaign, edit_campaign, save_steps
 from campaigns.admin.steps import StepFormSet, StepInline, checked_condition, condition_help
 from campaigns.admin.verbs import HasVerbs
@@ -20,13 +20,13 @@ class CampaignForm(TenantForm):
 
 
 @admin.register(Campaign)
-class CampaignAdmin(HasVerbs, TenantAdmin):
+class CampaignAdmin(HasVerbs):
     """Settings and steps are edited together; the life of a campaign moves by its buttons."""
 
     form = CampaignForm
     inlines = (StepInline,)
     change_form_template = "admin/campaigns/campaign/change_form.html"
-    fieldsets = (
+    fieldsets: ClassVar[Any] = (
         (None, {"fields": ("name", "description", "channel")}),
         (_("Whom it takes in"), {"fields": ("triggered_by", "trigger_condition", "max_contacts")}),
         (_("How often, how long"), {"fields": ("reentry_after_days", "exit_on_reply", "goal_stage")}),
@@ -79,12 +79,12 @@ class CampaignAdmin(HasVerbs, TenantAdmin):
         given = {name: value for name, value in form.cleaned_data.items() if name in SETTINGS}
         if change:
             changes = {name: value for name, value in given.items() if name in form.changed_data}
-            edit_campaign(campaign=obj, now=self.now(), by=request.user, **changes)
+            edit_campaign(campaign=obj, now=self.now(), by=who(request), **changes)
         else:
-            obj.pk = create_campaign(broker=obj.broker, now=self.now(), by=request.user, **given).pk
+            obj.pk = create_campaign(broker=obj.broker, now=self.now(), by=who(request), **given).pk
 
     def save_formset(self, request: HttpRequest, form: Any, formset: StepFormSet, change: bool) -> None:
         formset.new_objects, formset.changed_objects, formset.deleted_objects = [], [], []
         if formset.has_changed():
             campaign = Campaign.objects.get(pk=form.instance.pk)
-            save_steps(campaign=campaign, specs=formset.specs(), now=self.now(), by=request.user)
+            save_steps(campaign=campaign, specs=formset.specs(), now=self.now(), by=who(request))

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from brokers.admin_base import ScopedChoices, refuse_foreign_choices
+from brokers.admin_base import FORM_FIELDS, ScopedChoices, refuse_foreign_choices
 from brokers.refusal import Refused
 from campaigns.filters import StepFilter
 from campaigns.models import CampaignStep
@@ -32,7 +32,7 @@ SPEC_FIELDS = (
 
 
 def checked_condition(vocabulary: type[LeadFilter], data: Any, now: datetime) -> Mapping[str, Any]:
-    """A condition as it was given. Raises ValidationError with a line for everything that is wrong with it."""
+    """A condition as it was given. Raises ValidationError with a line for each thing that is wrong."""
     try:
         vocabulary.checked(data or {}, now=now)
     except Refused as refusal:
@@ -49,7 +49,7 @@ class StepForm(forms.ModelForm):
     """`step_number` is the place where a step is wanted; the set is numbered anew, without gaps."""
 
     step_number = forms.IntegerField(
-        label=_("Step"), required=False, min_value=1, widget=forms.NumberInput(attrs={"class": "vSmallField"})
+        label=_("Step"), required=False, min_value=1, widget=forms.NumberInput(attrs={"class": "vIntegerField"})
     )
 
     def clean_conditions(self) -> Mapping[str, Any]:
@@ -72,7 +72,8 @@ class StepFormSet(BaseInlineFormSet):
     @cached_property
     def template_choices(self) -> list[tuple[Any, str]]:
         """Read once for all steps: the templates of the campaign's brokerage."""
-        templates = self.form.base_fields["message_template"].queryset
+        field: Any = self.form.base_fields["message_template"]
+        templates = field.queryset
         if self.instance.broker_id:
             templates = templates.filter(broker=self.instance.broker_id)
         return [("", "---------"), *((row.pk, str(row)) for row in templates)]
@@ -91,7 +92,7 @@ class StepFormSet(BaseInlineFormSet):
 
     def specs(self) -> list[dict[str, Any]]:
         """The steps that remain, in their order, as `save_steps` takes them."""
-        kept = [form for form in self.forms if form not in self.deleted_forms and self._is_step(form)]
+        kept: list[Any] = [form for form in self.forms if form not in self.deleted_forms and self._is_step(form)]
         places = sorted((form.place(), index) for index, form in enumerate(kept))
         return [kept[index].spec() for _place, index in places]
 
@@ -106,6 +107,7 @@ class StepInline(ScopedChoices, admin.StackedInline):
     form = StepForm
     formset = StepFormSet
     extra = 0
+    formfield_overrides = FORM_FIELDS
     ordering = ("step_number",)
     fields = (
         ("step_number", "action", "delay_hours"),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from brokers.admin_base import TenantAdmin, who
 from brokers.refusal import Refused
 from campaigns.actions import activate, complete, matching_leads, pause, resume
 from campaigns.admin.steps import checked_condition
@@ -127,6 +128,10 @@ class Verb:
     form: type[forms.Form] = forms.Form
     tells: Callable[[Campaign, datetime], list[str]] = _nothing
 
+    @property
+    def url_name(self) -> str:
+        return f"campaigns_campaign_{self.name}"
+
 
 DRAFT, ACTIVE, PAUSED = CampaignStatus.DRAFT, CampaignStatus.ACTIVE, CampaignStatus.PAUSED
 VERBS = (
@@ -138,7 +143,7 @@ VERBS = (
 )
 
 
-class HasVerbs(admin.ModelAdmin):
+class HasVerbs(TenantAdmin):
     """The part of CampaignAdmin that shows the buttons and serves their pages."""
 
     def get_urls(self) -> list[Any]:
@@ -146,7 +151,7 @@ class HasVerbs(admin.ModelAdmin):
             path(
                 f"<path:object_id>/{verb.name}/",
                 self.admin_site.admin_view(partial(self.verb_view, verb=verb)),
-                name=f"campaigns_campaign_{verb.name}",
+                name=verb.url_name,
             )
             for verb in VERBS
         ]
@@ -159,19 +164,17 @@ class HasVerbs(admin.ModelAdmin):
         return super().change_view(request, object_id, *args, **kwargs)
 
     def verb_view(self, request: HttpRequest, object_id: str, *, verb: Verb) -> HttpResponse:
-        campaign = self.row_or_404(request, object_id)  # type: ignore[attr-defined]
+        campaign = self.row_or_404(request, object_id)
         form = verb.form(request.POST if request.method == "POST" else None)
         if form.is_bound and form.is_valid():
             self._run(request, campaign, verb, form)
             return HttpResponseRedirect(reverse("admin:campaigns_campaign_change", args=[campaign.pk]))
-        lines = verb.tells(campaign, self.now())  # type: ignore[attr-defined]
-        return self.verb_page(  # type: ignore[attr-defined,no-any-return]
-            request, title=verb.title, form=form, row=campaign, lines=lines
-        )
+        lines = verb.tells(campaign, self.now())
+        return self.verb_page(request, title=verb.title, form=form, row=campaign, lines=lines)
 
     def _run(self, request: HttpRequest, campaign: Campaign, verb: Verb, form: forms.Form) -> None:
         try:
-            done = verb.run(campaign, form, self.now(), request.user)  # type: ignore[attr-defined]
+            done = verb.run(campaign, form, self.now(), who(request))
         except Refused as refusal:
             for fault in refusal.faults or [str(refusal)]:
                 self.message_user(request, fault, messages.ERROR)

@@ -6,217 +6,602 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('brokers', '0001_initial'),
-        ('leads', '0001_initial'),
-        ('messaging', '0001_initial'),
-        ('templates_app', '0001_initial'),
+        ("brokers", "0001_initial"),
+        ("leads", "0001_initial"),
+        ("messaging", "0001_initial"),
+        ("templates_app", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Sweep',
+            name="Sweep",
             fields=[
-                ('broker', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, serialize=False, to='brokers.broker')),
-                ('swept_to', models.DateTimeField(verbose_name='swept to')),
+                (
+                    "broker",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        serialize=False,
+                        to="brokers.broker",
+                    ),
+                ),
+                ("swept_to", models.DateTimeField(verbose_name="swept to")),
             ],
             options={
-                'verbose_name': 'sweep',
-                'verbose_name_plural': 'sweeps',
+                "verbose_name": "sweep",
+                "verbose_name_plural": "sweeps",
             },
         ),
         migrations.CreateModel(
-            name='Campaign',
+            name="Campaign",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=200, verbose_name='name')),
-                ('description', models.TextField(blank=True, verbose_name='description')),
-                ('channel', models.CharField(choices=[('telegram', 'Telegram'), ('call', 'Call'), ('email', 'E-mail'), ('whatsapp', 'WhatsApp')], max_length=10, verbose_name='channel')),
-                ('status', models.CharField(choices=[('draft', 'draft'), ('active', 'active'), ('paused', 'paused'), ('completed', 'completed')], default='draft', editable=False, max_length=10, verbose_name='status')),
-                ('triggered_by', models.CharField(choices=[('manual', 'Chosen leads'), ('lead_score', 'Score'), ('stage_change', 'Stage change'), ('inactivity', 'Inactivity')], default='manual', max_length=12, verbose_name='trigger')),
-                ('trigger_condition', models.JSONField(blank=True, default=dict, verbose_name='trigger condition')),
-                ('max_contacts', models.PositiveIntegerField(blank=True, null=True, verbose_name='at most this many leads')),
-                ('enrolled_count', models.PositiveIntegerField(default=0, editable=False, verbose_name='enrolled')),
-                ('reentry_after_days', models.PositiveSmallIntegerField(blank=True, help_text='Empty: never again', null=True, verbose_name='may enter again after days')),
-                ('exit_on_reply', models.BooleanField(default=True, verbose_name='ends on a reply')),
-                ('goal_stage', models.CharField(blank=True, choices=[('entrada', 'New'), ('perfilamiento', 'Profiling'), ('calificacion_financiera', 'Financial qualification'), ('agendado', 'Booked'), ('seguimiento', 'Follow-up'), ('referidos', 'Referrals'), ('ganado', 'Won'), ('perdido', 'Lost')], max_length=30, verbose_name='goal')),
-                ('holdout_percent', models.PositiveSmallIntegerField(default=0, verbose_name='hold-out, per cent')),
-                ('priority', models.SmallIntegerField(default=0, help_text='Higher goes first', verbose_name='priority')),
-                ('version', models.PositiveIntegerField(default=1, editable=False, verbose_name='version')),
-                ('activated_at', models.DateTimeField(editable=False, null=True, verbose_name='activated at')),
-                ('paused_at', models.DateTimeField(editable=False, null=True, verbose_name='paused at')),
-                ('collects_from', models.DateTimeField(editable=False, null=True, verbose_name='collects from')),
-                ('created_at', models.DateTimeField(editable=False, verbose_name='created at')),
-                ('broker', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='brokers.broker', verbose_name='brokerage')),
-                ('created_by', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=200, verbose_name="name")),
+                ("description", models.TextField(blank=True, verbose_name="description")),
+                (
+                    "channel",
+                    models.CharField(
+                        choices=[
+                            ("telegram", "Telegram"),
+                            ("call", "Call"),
+                            ("email", "E-mail"),
+                            ("whatsapp", "WhatsApp"),
+                        ],
+                        max_length=10,
+                        verbose_name="channel",
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("draft", "draft"),
+                            ("active", "active"),
+                            ("paused", "paused"),
+                            ("completed", "completed"),
+                        ],
+                        default="draft",
+                        editable=False,
+                        max_length=10,
+                        verbose_name="status",
+                    ),
+                ),
+                (
+                    "triggered_by",
+                    models.CharField(
+                        choices=[
+                            ("manual", "Chosen leads"),
+                            ("lead_score", "Score"),
+                            ("stage_change", "Stage change"),
+                            ("inactivity", "Inactivity"),
+                        ],
+                        default="manual",
+                        max_length=12,
+                        verbose_name="trigger",
+                    ),
+                ),
+                ("trigger_condition", models.JSONField(blank=True, default=dict, verbose_name="trigger condition")),
+                (
+                    "max_contacts",
+                    models.PositiveIntegerField(blank=True, null=True, verbose_name="at most this many leads"),
+                ),
+                ("enrolled_count", models.PositiveIntegerField(default=0, editable=False, verbose_name="enrolled")),
+                (
+                    "reentry_after_days",
+                    models.PositiveSmallIntegerField(
+                        blank=True, help_text="Empty: never again", null=True, verbose_name="may enter again after days"
+                    ),
+                ),
+                ("exit_on_reply", models.BooleanField(default=True, verbose_name="ends on a reply")),
+                (
+                    "goal_stage",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("entrada", "New"),
+                            ("perfilamiento", "Profiling"),
+                            ("calificacion_financiera", "Financial qualification"),
+                            ("agendado", "Booked"),
+                            ("seguimiento", "Follow-up"),
+                            ("referidos", "Referrals"),
+                            ("ganado", "Won"),
+                            ("perdido", "Lost"),
+                        ],
+                        max_length=30,
+                        verbose_name="goal",
+                    ),
+                ),
+                ("holdout_percent", models.PositiveSmallIntegerField(default=0, verbose_name="hold-out, per cent")),
+                (
+                    "priority",
+                    models.SmallIntegerField(default=0, help_text="Higher goes first", verbose_name="priority"),
+                ),
+                ("version", models.PositiveIntegerField(default=1, editable=False, verbose_name="version")),
+                ("activated_at", models.DateTimeField(editable=False, null=True, verbose_name="activated at")),
+                ("paused_at", models.DateTimeField(editable=False, null=True, verbose_name="paused at")),
+                ("collects_from", models.DateTimeField(editable=False, null=True, verbose_name="collects from")),
+                ("created_at", models.DateTimeField(editable=False, verbose_name="created at")),
+                (
+                    "broker",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="brokers.broker",
+                        verbose_name="brokerage",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'campaign',
-                'verbose_name_plural': 'campaigns',
+                "verbose_name": "campaign",
+                "verbose_name_plural": "campaigns",
             },
         ),
         migrations.CreateModel(
-            name='CampaignStep',
+            name="CampaignStep",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.PositiveIntegerField(default=1, editable=False, verbose_name='version')),
-                ('step_number', models.PositiveSmallIntegerField(verbose_name='step')),
-                ('action', models.CharField(choices=[('send_message', 'Send a message'), ('make_call', 'Call'), ('schedule_meeting', 'Propose a meeting'), ('update_stage', 'Move to a stage')], default='send_message', max_length=16, verbose_name='action')),
-                ('delay_hours', models.DecimalField(decimal_places=2, default=0, max_digits=8, verbose_name='hours after the step before')),
-                ('conditions', models.JSONField(blank=True, default=dict, verbose_name='only if')),
-                ('target_stage', models.CharField(blank=True, choices=[('entrada', 'New'), ('perfilamiento', 'Profiling'), ('calificacion_financiera', 'Financial qualification'), ('agendado', 'Booked'), ('seguimiento', 'Follow-up'), ('referidos', 'Referrals'), ('ganado', 'Won'), ('perdido', 'Lost')], max_length=30, verbose_name='move to')),
-                ('channel', models.CharField(blank=True, choices=[('telegram', 'Telegram'), ('call', 'Call'), ('email', 'E-mail'), ('whatsapp', 'WhatsApp')], default=None, max_length=10, null=True, verbose_name='channel')),
-                ('fallback_channel', models.CharField(blank=True, choices=[('telegram', 'Telegram'), ('call', 'Call'), ('email', 'E-mail'), ('whatsapp', 'WhatsApp')], default=None, max_length=10, null=True, verbose_name='fallback channel')),
-                ('broker', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='brokers.broker', verbose_name='brokerage')),
-                ('campaign', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='steps', to='campaigns.campaign')),
-                ('fallback_template', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='templates_app.messagetemplate', verbose_name='fallback template')),
-                ('message_template', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='templates_app.messagetemplate', verbose_name='template')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("version", models.PositiveIntegerField(default=1, editable=False, verbose_name="version")),
+                ("step_number", models.PositiveSmallIntegerField(verbose_name="step")),
+                (
+                    "action",
+                    models.CharField(
+                        choices=[
+                            ("send_message", "Send a message"),
+                            ("make_call", "Call"),
+                            ("schedule_meeting", "Propose a meeting"),
+                            ("update_stage", "Move to a stage"),
+                        ],
+                        default="send_message",
+                        max_length=16,
+                        verbose_name="action",
+                    ),
+                ),
+                (
+                    "delay_hours",
+                    models.DecimalField(
+                        decimal_places=2, default=0, max_digits=8, verbose_name="hours after the step before"
+                    ),
+                ),
+                ("conditions", models.JSONField(blank=True, default=dict, verbose_name="only if")),
+                (
+                    "target_stage",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("entrada", "New"),
+                            ("perfilamiento", "Profiling"),
+                            ("calificacion_financiera", "Financial qualification"),
+                            ("agendado", "Booked"),
+                            ("seguimiento", "Follow-up"),
+                            ("referidos", "Referrals"),
+                            ("ganado", "Won"),
+                            ("perdido", "Lost"),
+                        ],
+                        max_length=30,
+                        verbose_name="move to",
+                    ),
+                ),
+                (
+                    "channel",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("telegram", "Telegram"),
+                            ("call", "Call"),
+                            ("email", "E-mail"),
+                            ("whatsapp", "WhatsApp"),
+                        ],
+                        default=None,
+                        max_length=10,
+                        null=True,
+                        verbose_name="channel",
+                    ),
+                ),
+                (
+                    "fallback_channel",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("telegram", "Telegram"),
+                            ("call", "Call"),
+                            ("email", "E-mail"),
+                            ("whatsapp", "WhatsApp"),
+                        ],
+                        default=None,
+                        max_length=10,
+                        null=True,
+                        verbose_name="fallback channel",
+                    ),
+                ),
+                (
+                    "broker",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="brokers.broker",
+                        verbose_name="brokerage",
+                    ),
+                ),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="steps",
+                        to="campaigns.campaign",
+                    ),
+                ),
+                (
+                    "fallback_template",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="templates_app.messagetemplate",
+                        verbose_name="fallback template",
+                    ),
+                ),
+                (
+                    "message_template",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="templates_app.messagetemplate",
+                        verbose_name="template",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'step',
-                'verbose_name_plural': 'steps',
-                'ordering': ('campaign', 'version', 'step_number'),
+                "verbose_name": "step",
+                "verbose_name_plural": "steps",
+                "ordering": ("campaign", "version", "step_number"),
             },
         ),
         migrations.CreateModel(
-            name='CampaignVersion',
+            name="CampaignVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField(verbose_name='number')),
-                ('settings', models.JSONField(verbose_name='settings')),
-                ('fingerprint', models.CharField(max_length=64, verbose_name='fingerprint')),
-                ('at', models.DateTimeField(verbose_name='at')),
-                ('approved_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('broker', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='brokers.broker', verbose_name='brokerage')),
-                ('campaign', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='campaigns.campaign')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField(verbose_name="number")),
+                ("settings", models.JSONField(verbose_name="settings")),
+                ("fingerprint", models.CharField(max_length=64, verbose_name="fingerprint")),
+                ("at", models.DateTimeField(verbose_name="at")),
+                (
+                    "approved_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "broker",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="brokers.broker",
+                        verbose_name="brokerage",
+                    ),
+                ),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="versions",
+                        to="campaigns.campaign",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'campaign version',
-                'verbose_name_plural': 'campaign versions',
+                "verbose_name": "campaign version",
+                "verbose_name_plural": "campaign versions",
             },
         ),
         migrations.CreateModel(
-            name='Enrollment',
+            name="Enrollment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.PositiveIntegerField(verbose_name='version')),
-                ('entry', models.PositiveSmallIntegerField(default=1, verbose_name='entry')),
-                ('trigger', models.CharField(choices=[('manual', 'Chosen leads'), ('lead_score', 'Score'), ('stage_change', 'Stage change'), ('inactivity', 'Inactivity')], max_length=12, verbose_name='trigger')),
-                ('evidence', models.JSONField(blank=True, default=dict, verbose_name='evidence')),
-                ('status', models.CharField(choices=[('active', 'active'), ('completed', 'completed'), ('exited', 'exited'), ('held_out', 'held out')], max_length=10, verbose_name='status')),
-                ('exit_reason', models.CharField(blank=True, max_length=60, verbose_name='why it ended')),
-                ('sandbox', models.BooleanField(default=False, verbose_name='sandbox')),
-                ('enrolled_at', models.DateTimeField(verbose_name='enrolled at')),
-                ('finished_at', models.DateTimeField(null=True, verbose_name='finished at')),
-                ('broker', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='brokers.broker')),
-                ('campaign', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='enrollments', to='campaigns.campaign')),
-                ('lead', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='enrollments', to='leads.lead')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("version", models.PositiveIntegerField(verbose_name="version")),
+                ("entry", models.PositiveSmallIntegerField(default=1, verbose_name="entry")),
+                (
+                    "trigger",
+                    models.CharField(
+                        choices=[
+                            ("manual", "Chosen leads"),
+                            ("lead_score", "Score"),
+                            ("stage_change", "Stage change"),
+                            ("inactivity", "Inactivity"),
+                        ],
+                        max_length=12,
+                        verbose_name="trigger",
+                    ),
+                ),
+                ("evidence", models.JSONField(blank=True, default=dict, verbose_name="evidence")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("active", "active"),
+                            ("completed", "completed"),
+                            ("exited", "exited"),
+                            ("held_out", "held out"),
+                        ],
+                        max_length=10,
+                        verbose_name="status",
+                    ),
+                ),
+                ("exit_reason", models.CharField(blank=True, max_length=60, verbose_name="why it ended")),
+                ("sandbox", models.BooleanField(default=False, verbose_name="sandbox")),
+                ("enrolled_at", models.DateTimeField(verbose_name="enrolled at")),
+                ("finished_at", models.DateTimeField(null=True, verbose_name="finished at")),
+                (
+                    "broker",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="brokers.broker",
+                    ),
+                ),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="enrollments",
+                        to="campaigns.campaign",
+                    ),
+                ),
+                (
+                    "lead",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="enrollments",
+                        to="leads.lead",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'enrolment',
-                'verbose_name_plural': 'enrolments',
+                "verbose_name": "enrolment",
+                "verbose_name_plural": "enrolments",
             },
         ),
         migrations.CreateModel(
-            name='CampaignLog',
+            name="CampaignLog",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('step_number', models.PositiveSmallIntegerField(verbose_name='step')),
-                ('action', models.CharField(choices=[('send_message', 'Send a message'), ('make_call', 'Call'), ('schedule_meeting', 'Propose a meeting'), ('update_stage', 'Move to a stage')], max_length=16, verbose_name='action')),
-                ('channel', models.CharField(blank=True, max_length=10, verbose_name='channel')),
-                ('status', models.CharField(choices=[('pending', 'pending'), ('sent', 'sent'), ('failed', 'failed'), ('skipped', 'skipped')], default='pending', max_length=10, verbose_name='status')),
-                ('reason', models.CharField(blank=True, max_length=60, verbose_name='reason')),
-                ('planned_at', models.DateTimeField(verbose_name='first due')),
-                ('due_at', models.DateTimeField(verbose_name='due')),
-                ('dispatched_at', models.DateTimeField(null=True, verbose_name='dispatched at')),
-                ('lease_until', models.DateTimeField(null=True, verbose_name='lease until')),
-                ('attempts', models.PositiveSmallIntegerField(default=0, verbose_name='attempts')),
-                ('response', models.JSONField(blank=True, default=dict, verbose_name='what was checked')),
-                ('created_at', models.DateTimeField(verbose_name='created at')),
-                ('executed_at', models.DateTimeField(null=True, verbose_name='executed at')),
-                ('appointment', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='leads.appointment')),
-                ('broker', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='brokers.broker')),
-                ('campaign', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='campaigns.campaign')),
-                ('lead', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='leads.lead')),
-                ('message', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='messaging.message')),
-                ('step', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='campaigns.campaignstep')),
-                ('enrollment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='logs', to='campaigns.enrollment')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("step_number", models.PositiveSmallIntegerField(verbose_name="step")),
+                (
+                    "action",
+                    models.CharField(
+                        choices=[
+                            ("send_message", "Send a message"),
+                            ("make_call", "Call"),
+                            ("schedule_meeting", "Propose a meeting"),
+                            ("update_stage", "Move to a stage"),
+                        ],
+                        max_length=16,
+                        verbose_name="action",
+                    ),
+                ),
+                ("channel", models.CharField(blank=True, max_length=10, verbose_name="channel")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "pending"),
+                            ("sent", "sent"),
+                            ("failed", "failed"),
+                            ("skipped", "skipped"),
+                        ],
+                        default="pending",
+                        max_length=10,
+                        verbose_name="status",
+                    ),
+                ),
+                ("reason", models.CharField(blank=True, max_length=60, verbose_name="reason")),
+                ("planned_at", models.DateTimeField(verbose_name="first due")),
+                ("due_at", models.DateTimeField(verbose_name="due")),
+                ("dispatched_at", models.DateTimeField(null=True, verbose_name="dispatched at")),
+                ("lease_until", models.DateTimeField(null=True, verbose_name="lease until")),
+                ("attempts", models.PositiveSmallIntegerField(default=0, verbose_name="attempts")),
+                ("response", models.JSONField(blank=True, default=dict, verbose_name="what was checked")),
+                ("created_at", models.DateTimeField(verbose_name="created at")),
+                ("executed_at", models.DateTimeField(null=True, verbose_name="executed at")),
+                (
+                    "appointment",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="leads.appointment",
+                    ),
+                ),
+                (
+                    "broker",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="brokers.broker",
+                    ),
+                ),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="campaigns.campaign",
+                    ),
+                ),
+                (
+                    "lead",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="leads.lead",
+                    ),
+                ),
+                (
+                    "message",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="messaging.message",
+                    ),
+                ),
+                (
+                    "step",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="campaigns.campaignstep",
+                    ),
+                ),
+                (
+                    "enrollment",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="logs",
+                        to="campaigns.enrollment",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'campaign log',
-                'verbose_name_plural': 'campaign log',
+                "verbose_name": "campaign log",
+                "verbose_name_plural": "campaign log",
             },
         ),
         migrations.AddIndex(
-            model_name='campaign',
-            index=models.Index(condition=models.Q(('status', 'active')), fields=['broker'], name='idx_campaign_active'),
+            model_name="campaign",
+            index=models.Index(condition=models.Q(("status", "active")), fields=["broker"], name="idx_campaign_active"),
         ),
         migrations.AddConstraint(
-            model_name='campaign',
-            constraint=models.CheckConstraint(condition=models.Q(('holdout_percent__lte', 99)), name='campaign_holdout_0_99'),
+            model_name="campaign",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("holdout_percent__lte", 99)), name="campaign_holdout_0_99"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='campaign',
-            constraint=models.CheckConstraint(condition=models.Q(('reentry_after_days', None), ('reentry_after_days__gte', 1), _connector='OR'), name='campaign_reentry_1'),
+            model_name="campaign",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("reentry_after_days", None), ("reentry_after_days__gte", 1), _connector="OR"),
+                name="campaign_reentry_1",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='campaign',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['draft', 'active', 'paused', 'completed'])), name='campaign_status_known'),
+            model_name="campaign",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["draft", "active", "paused", "completed"])),
+                name="campaign_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='campaignstep',
-            constraint=models.UniqueConstraint(fields=('campaign', 'version', 'step_number'), name='step_number_once'),
+            model_name="campaignstep",
+            constraint=models.UniqueConstraint(fields=("campaign", "version", "step_number"), name="step_number_once"),
         ),
         migrations.AddConstraint(
-            model_name='campaignstep',
-            constraint=models.CheckConstraint(condition=models.Q(('delay_hours__gte', 0)), name='step_delay_not_negative'),
+            model_name="campaignstep",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("delay_hours__gte", 0)), name="step_delay_not_negative"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='campaignstep',
-            constraint=models.CheckConstraint(condition=models.Q(('step_number__gte', 1)), name='step_number_from_1'),
+            model_name="campaignstep",
+            constraint=models.CheckConstraint(condition=models.Q(("step_number__gte", 1)), name="step_number_from_1"),
         ),
         migrations.AddConstraint(
-            model_name='campaignversion',
-            constraint=models.UniqueConstraint(fields=('campaign', 'number'), name='version_number_once'),
+            model_name="campaignversion",
+            constraint=models.UniqueConstraint(fields=("campaign", "number"), name="version_number_once"),
         ),
         migrations.AddConstraint(
-            model_name='enrollment',
-            constraint=models.UniqueConstraint(fields=('campaign', 'lead', 'entry', 'sandbox'), name='enrollment_entry_once'),
+            model_name="enrollment",
+            constraint=models.UniqueConstraint(
+                fields=("campaign", "lead", "entry", "sandbox"), name="enrollment_entry_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='enrollment',
-            constraint=models.UniqueConstraint(condition=models.Q(('status', 'active')), fields=('lead', 'campaign'), name='enrollment_active_once'),
+            model_name="enrollment",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status", "active")), fields=("lead", "campaign"), name="enrollment_active_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='enrollment',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['active', 'completed', 'exited', 'held_out'])), name='enrollment_status_known'),
+            model_name="enrollment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["active", "completed", "exited", "held_out"])),
+                name="enrollment_status_known",
+            ),
         ),
         migrations.AddIndex(
-            model_name='campaignlog',
-            index=models.Index(condition=models.Q(('dispatched_at', None), ('status', 'pending')), fields=['campaign', 'channel', 'due_at'], name='idx_log_queue'),
+            model_name="campaignlog",
+            index=models.Index(
+                condition=models.Q(("dispatched_at", None), ("status", "pending")),
+                fields=["campaign", "channel", "due_at"],
+                name="idx_log_queue",
+            ),
         ),
         migrations.AddIndex(
-            model_name='campaignlog',
-            index=models.Index(condition=models.Q(('dispatched_at__isnull', False), ('status', 'pending')), fields=['lease_until'], name='idx_log_lease'),
+            model_name="campaignlog",
+            index=models.Index(
+                condition=models.Q(("dispatched_at__isnull", False), ("status", "pending")),
+                fields=["lease_until"],
+                name="idx_log_lease",
+            ),
         ),
         migrations.AddIndex(
-            model_name='campaignlog',
-            index=models.Index(fields=['lead', 'id'], name='idx_log_lead'),
+            model_name="campaignlog",
+            index=models.Index(fields=["lead", "id"], name="idx_log_lead"),
         ),
         migrations.AddConstraint(
-            model_name='campaignlog',
-            constraint=models.UniqueConstraint(fields=('enrollment', 'step_number'), name='log_step_once'),
+            model_name="campaignlog",
+            constraint=models.UniqueConstraint(fields=("enrollment", "step_number"), name="log_step_once"),
         ),
         migrations.AddConstraint(
-            model_name='campaignlog',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'sent', 'failed', 'skipped'])), name='log_status_known'),
+            model_name="campaignlog",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["pending", "sent", "failed", "skipped"])), name="log_status_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='campaignlog',
-            constraint=models.CheckConstraint(condition=models.Q(('dispatched_at', None), ('message__isnull', False), _connector='OR'), name='log_dispatch_has_message'),
+            model_name="campaignlog",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("dispatched_at", None), ("message__isnull", False), _connector="OR"),
+                name="log_dispatch_has_message",
+            ),
         ),
     ]

@@ -145,9 +145,7 @@ def _add_account() -> pwd.struct_passwd:
     """A user without home or shell. `initdb` insists on a name, so a bare number will not do."""
     options = ["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
     for _attempt in range(20):
-        subprocess.run(
-            ["useradd", *options, "--shell", "/usr/sbin/nologin", SYSTEM_USER], capture_output=True
-        )
+        subprocess.run(["useradd", *options, "--shell", "/usr/sbin/nologin", SYSTEM_USER], capture_output=True)
         try:
             return pwd.getpwnam(SYSTEM_USER)
         except KeyError:

@@ -195,9 +195,7 @@ def complaint(text: str) -> str:
 def _wait_until_ready(place: Place) -> None:
     for _attempt in range(PATIENCE * 100):
         if not is_running(place):
-            raise NoServer(
-                f"PostgreSQL could not be started: {complaint(_last_words(place))} (see {place.log})"
-            )
+            raise NoServer(f"PostgreSQL could not be started: {complaint(_last_words(place))} (see {place.log})")
         with suppress(FileNotFoundError):
             if (place.data / "postmaster.pid").read_text().splitlines()[7:8] == ["ready   "]:
                 return

@@ -1,5 +1,5 @@
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from brokers.admin_base import TenantAdmin, TenantForm
+from brokers.admin_base import TenantForm, who
 from leads.actions import EDITABLE, create_lead, edit_lead
 from leads.admin.move import MovesLeads
 from leads.admin.vocabulary import VOCABULARY
@@ -103,12 +103,12 @@ FACTS = (
 
 
 @admin.register(Lead)
-class LeadAdmin(MovesLeads, TenantAdmin):
+class LeadAdmin(MovesLeads):
     """Writes through the verbs only, so that score, sources and history are right whoever edits."""
 
     form = LeadForm
     can_delete = True
-    fieldsets = (WHO, STANDING, SAID, FACTS)
+    fieldsets: ClassVar[Any] = (WHO, STANDING, SAID, FACTS)
     readonly_fields = tuple(
         name for _title, options in (STANDING, FACTS) for name in options["fields"] if name not in EDITABLE
     )
@@ -145,10 +145,10 @@ class LeadAdmin(MovesLeads, TenantAdmin):
         values = {name: value for name, value in form.cleaned_data.items() if name in EDITABLE}
         if change:
             changes = {name: value for name, value in values.items() if name in form.changed_data}
-            edit_lead(lead=obj, now=self.now(), by=request.user, **changes)
+            edit_lead(lead=obj, now=self.now(), by=who(request), **changes)
             return
         known = {name: value for name, value in values.items() if value not in form.fields[name].empty_values}
-        obj.pk = create_lead(broker=obj.broker, now=self.now(), by=request.user, **known).pk
+        obj.pk = create_lead(broker=obj.broker, now=self.now(), by=who(request), **known).pk
 
     # A lead leaves the lists; its rows stay.
 

@@ -11,6 +11,7 @@ from django.urls import path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from brokers.admin_base import TenantAdmin, who
 from brokers.refusal import Refused
 from leads.actions import allowed_moves, move_stage
 from leads.models import Cause, Lead, Stage
@@ -46,8 +47,8 @@ class SeenMoveForm(MoveForm):
     seen = forms.ChoiceField(choices=Stage.choices, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, lead: Lead, **kwargs: Any) -> None:
-        super().__init__(*args, initial={"seen": lead.pipeline_stage}, **kwargs)
-        self.lead = lead
+        super().__init__(*args, **kwargs)
+        self.lead, self.fields["seen"].initial = lead, lead.pipeline_stage
         moves = ", ".join(str(Stage(stage).label) for stage in allowed_moves(lead)) or "–"
         self.fields["to"].help_text = _("Allowed now: %(moves)s") % {"moves": moves}
 
@@ -60,7 +61,7 @@ class SeenMoveForm(MoveForm):
         return self.cleaned_data
 
 
-class MovesLeads(admin.ModelAdmin):
+class MovesLeads(TenantAdmin):
     """The part of LeadAdmin that moves leads."""
 
     def get_urls(self) -> list[Any]:
@@ -68,19 +69,17 @@ class MovesLeads(admin.ModelAdmin):
         return [path("<path:object_id>/move/", view, name="leads_lead_move"), *super().get_urls()]
 
     def move_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        lead = self.row_or_404(request, object_id)  # type: ignore[attr-defined]
+        lead = self.row_or_404(request, object_id)
         form = SeenMoveForm(request.POST if request.method == "POST" else None, lead=lead)
         if form.is_bound and form.is_valid() and self._moved(request, form, lead):
             return HttpResponseRedirect(reverse("admin:leads_lead_change", args=[lead.pk]))
         title = _("Move to another stage")
         lines = [_("Stage now: %(stage)s") % {"stage": lead.get_pipeline_stage_display()}]
-        return self.verb_page(  # type: ignore[attr-defined,no-any-return]
-            request, title=title, form=form, row=lead, lines=lines
-        )
+        return self.verb_page(request, title=title, form=form, row=lead, lines=lines)
 
     def _moved(self, request: HttpRequest, form: MoveForm, lead: Lead) -> bool:
         try:
-            moved = form.move(lead=lead, by=request.user, now=self.now())  # type: ignore[attr-defined]
+            moved = form.move(lead=lead, by=who(request), now=self.now())
         except Refused as refusal:
             form.add_error(None, str(refusal))
             return False
@@ -99,17 +98,15 @@ class MovesLeads(admin.ModelAdmin):
         if form.is_bound and form.is_valid():
             self._move_all(request, form, leads)
             return None
-        hidden = [("action", "move_chosen"), *(("_selected_action", lead.pk) for lead in leads)]
+        hidden = [("action", "move_chosen"), *(("_selected_action", str(lead.pk)) for lead in leads)]
         title = _("Move to another stage")
-        return self.verb_page(  # type: ignore[attr-defined,no-any-return]
-            request, title=title, form=form, hidden=hidden, lines=leads[:REFUSALS_SHOWN]
-        )
+        return self.verb_page(request, title=title, form=form, hidden=hidden, lines=leads[:REFUSALS_SHOWN])
 
     def _move_all(self, request: HttpRequest, form: MoveForm, leads: Iterable[Lead]) -> None:
         moved, refused = 0, []
         for lead in leads:
             try:
-                form.move(lead=lead, by=request.user, now=self.now())  # type: ignore[attr-defined]
+                form.move(lead=lead, by=who(request), now=self.now())
                 moved += 1
             except Refused as refusal:
                 refused.append(f"{lead}: {refusal}")

@@ -1,4 +1,4 @@
-"""List filters that speak LeadFilter's vocabulary: the same names as in the API, in triggers and in conditions."""
+"""List filters that speak LeadFilter's vocabulary: the names of the API, of triggers and of conditions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,14 +30,18 @@ class VocabularyFilter(admin.SimpleListFilter):
         if self.value() is None:
             return queryset
         try:
-            return LeadFilter.apply(queryset, {self.parameter_name: self.value()}, now=timezone.now())
+            return LeadFilter.apply(queryset, {str(self.parameter_name): self.value()}, now=timezone.now())
         except Refused as refusal:
             raise IncorrectLookupParameters(str(refusal)) from refusal
 
 
 def _filter(key: str, offered: Choices) -> type[VocabularyFilter]:
-    label = LeadFilter.base_filters[key].label
-    return type(f"{key}_filter", (VocabularyFilter,), {"parameter_name": key, "title": label, "offered": offered})
+    attributes: dict[str, Any] = {
+        "parameter_name": key,
+        "title": LeadFilter.base_filters[key].label,
+        "offered": offered,
+    }
+    return type(f"{key}_filter", (VocabularyFilter,), attributes)
 
 
 def _numbers(*values: int) -> Choices:

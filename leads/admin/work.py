@@ -1,13 +1,13 @@
 """What people do with a lead. Rows that move the lead's own columns are written by verbs."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from brokers.admin_base import TenantAdmin, TenantForm
+from brokers.admin_base import TenantAdmin, TenantForm, who
 from brokers.models import Broker
 from brokers.refusal import Refused
 from leads.actions import book_appointment, create_task, propose_appointment, record_permission
@@ -15,7 +15,7 @@ from leads.addresses import normalise_email, normalise_phone
 from leads.desk import TASK_FIELDS, edit_task, write_note
 from leads.models import Appointment, Availability, ContactPermission, Note, Task
 
-LEAD_SEARCH = ("lead__name", "lead__phone", "lead__email")
+LEAD_SEARCH: tuple[str, ...] = ("lead__name", "lead__phone", "lead__email")
 CHANNELS = [
     (ContactPermission.ANY_CHANNEL, _("every channel")),
     ("telegram", "Telegram"),
@@ -29,8 +29,8 @@ class OfLeadAdmin(TenantAdmin):
     """Rows about one lead, which stays the same once it is chosen."""
 
     autocomplete_fields = ("lead",)
-    search_fields = LEAD_SEARCH
-    list_select_related = ("lead",)
+    search_fields: ClassVar[tuple[str, ...]] = LEAD_SEARCH
+    list_select_related: ClassVar[tuple[str, ...]] = ("lead",)
     add_fields: tuple[str, ...] = ("lead",)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -73,15 +73,19 @@ class NoteAdmin(OfLeadAdmin):
 
     def save_model(self, request: HttpRequest, obj: Note, form: Any, change: bool) -> None:
         text = form.cleaned_data["text"]
-        obj.pk = write_note(lead=obj.lead, text=text, now=self.now(), by=request.user).pk
+        obj.pk = write_note(lead=obj.lead, text=text, now=self.now(), by=who(request)).pk
 
 
 class AppointmentForm(TenantForm):
     refusal_fields = {"no_agent": "lead", "slot_taken": "starts_at", "time_invalid": "starts_at"}
 
+    def _get_validation_exclusions(self) -> set[str]:
+        """The verb looks at the times; Django cannot check an overlap of rows whose status is no field."""
+        return super()._get_validation_exclusions() | {"starts_at"}
+
     def clean(self) -> dict[str, Any]:
         given = super().clean()
-        if bool(given.get("starts_at")) != bool(given.get("ends_at")):
+        if not self.errors and bool(given.get("starts_at")) != bool(given.get("ends_at")):
             self.add_error("ends_at", _("Give start and end, or neither to leave the time open."))
         return given
 
@@ -116,7 +120,7 @@ class AppointmentAdmin(OfLeadAdmin):
                 starts_at=obj.starts_at,
                 ends_at=obj.ends_at,
                 now=self.now(),
-                by=request.user,
+                by=who(request),
             )
         obj.pk = meeting.pk
 
@@ -148,7 +152,7 @@ class PermissionForm(TenantForm):
 
     def clean(self) -> dict[str, Any]:
         given = super().clean()
-        if not given.get("lead") and not given.get("address"):
+        if not self.errors and not given["lead"] and not given["address"]:
             self.add_error("address", _("Choose a lead or give an address."))
         return given
 

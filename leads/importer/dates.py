@@ -11,9 +11,7 @@ from leads.importer.words import MONTHS, squash
 
 _YEAR_FIRST = re.compile(r"(\d{4})[-/](\d\d?)[-/](\d\d?)(?!\d)(.*)", re.DOTALL)
 _NUMERIC = re.compile(r"(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4}|\d{2})\b[,T ]*(.*)", re.DOTALL)
-_DAY_MONTH = re.compile(
-    r"(\d{1,2})(?:\s+de)?[\s\-/.]+([^\W\d]+)\.?(?:\s+del?)?[\s\-/.,]+(\d{4}|\d{2})\b[,\s]*(.*)"
-)
+_DAY_MONTH = re.compile(r"(\d{1,2})(?:\s+de)?[\s\-/.]+([^\W\d]+)\.?(?:\s+del?)?[\s\-/.,]+(\d{4}|\d{2})\b[,\s]*(.*)")
 _MONTH_DAY = re.compile(r"([^\W\d]+)\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+(\d{4})\b[,\s]*(.*)")
 _TIME = re.compile(
     r"(?:a las )?(\d{1,2})[:.h](\d{2})(?:[:.](\d{2})(?:[.,]\d+)?)?\s*([ap])?\.?\s?m?\.?(?:\s*h(?:rs?)?\.?)?"

@@ -133,9 +133,7 @@ _ALIASES = {
         date, date created, submission date, submitted at, timestamp, marca temporal, marca de tiempo
         """,
 }  # fmt: skip
-ALIASES = {
-    key: tuple(" ".join(alias.split()) for alias in aliases.split(",")) for key, aliases in _ALIASES.items()
-}
+ALIASES = {key: tuple(" ".join(alias.split()) for alias in aliases.split(",")) for key, aliases in _ALIASES.items()}
 
 # What the broker's own questions in a lead-ad form are about. Only for headers that are questions: in any
 # other header a word inside it proves nothing ("renta corta", "presupuesto enviado").
@@ -154,11 +152,7 @@ SIGNATURES = (
 
 CONTACT_KEYS = ("phone", "email", "telegram_chat_id", "name", "first_name")
 
-_KEY_OF = {
-    squash(alias): (key, rank)
-    for key, aliases in ALIASES.items()
-    for rank, alias in enumerate((*aliases, key))
-}
+_KEY_OF = {squash(alias): (key, rank) for key, aliases in ALIASES.items() for rank, alias in enumerate((*aliases, key))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +206,7 @@ def map_columns(
     of = _found(header, {index for indexes in chosen.values() for index in indexes}, custom)
     of |= {key: tuple(indexes) for key, indexes in chosen.items()}
     if not any(key in of for key in CONTACT_KEYS):
-        raise NotACsv(
-            file_name, f"the header line {_listed(header)}, none of which is a phone, an e-mail or a name"
-        )
+        raise NotACsv(file_name, f"the header line {_listed(header)}, none of which is a phone, an e-mail or a name")
     squashed_header = {squash(column) for column in header}
     source = next((source for signs, source in SIGNATURES if signs <= squashed_header), "")
     return Columns(header, of, source)

@@ -46,9 +46,7 @@ def _plan(country: str) -> _Plan | None:
         return None
     kinds = (metadata.mobile, metadata.fixed_line)
     patterns = [kind.national_number_pattern for kind in kinds if kind and kind.national_number_pattern]
-    return _Plan(
-        str(metadata.country_code), re.compile("|".join(f"(?:{each})" for each in patterns), re.ASCII)
-    )
+    return _Plan(str(metadata.country_code), re.compile("|".join(f"(?:{each})" for each in patterns), re.ASCII))
 
 
 def e164(said: str, country: str) -> str:

@@ -90,9 +90,7 @@ def _refuse_gibberish(file_name: str, text: str) -> None:
     readable = text.replace("\0", "").replace("\x1a", "")
     if not readable.strip('\ufeff \t\r\n;,|"'):
         raise NotACsv(file_name, "an empty file" if not text else "nothing but empty lines")
-    control = sum(
-        1 for character in readable[:65_536] if character < " " and character not in "\t\r\n\f\v\x1f"
-    )
+    control = sum(1 for character in readable[:65_536] if character < " " and character not in "\t\r\n\f\v\x1f")
     if control > len(readable[:65_536]) / 100 or len(readable) * 4 < len(text):
         raise NotACsv(file_name, "binary data")
     if len(text) >= SAMPLE_BYTES // 2 and "\n" not in text and "\r" not in text:
@@ -141,9 +139,7 @@ def _best_reading(text: str, recognised: Callable[[Sequence[str]], int]) -> tupl
     """The delimiter under which most headers are known; where that says nothing, the most regular one."""
     readings = []
     for delimiter in _candidates(text):
-        records = list(
-            islice(filter(_is_filled, Records(io.StringIO(text, newline=None), delimiter)), SAMPLE_RECORDS)
-        )
+        records = list(islice(filter(_is_filled, Records(io.StringIO(text, newline=None), delimiter)), SAMPLE_RECORDS))
         header_at = _header_at([cells for _, cells in records[:HEADER_WITHIN]], recognised)
         known = recognised(records[header_at][1])
         width = len(records[header_at][1])

@@ -88,6 +88,10 @@ class RefusedLine:
 _JOINED = {"tags": ",", "notes": "\n", "text": "\n", "last_name": " "}
 _ADDRESSES = ("phone", "email", "telegram_chat_id")
 
+# The columns' lengths. What is longer was a paragraph in the wrong column; `raw` has all of it.
+_LONGEST_TEXT = 200
+_LONGEST_SOURCE = 100
+
 
 class LineParser:
     """Reads the records of one file. `month_first`: 03/04/2025 is the 4th of March."""
@@ -95,7 +99,7 @@ class LineParser:
     def __init__(self, columns: Columns, rules: Rules, *, month_first: bool = False) -> None:
         self._header = columns.header
         self._width = len(columns.header)
-        found = [(key, columns.of[key]) for key in (*ALIASES, *rules.custom_fields) if key in columns.of]
+        found = [(key, columns.of[key]) for key in {**ALIASES, **rules.custom_fields} if key in columns.of]
         self._single = [(key, indexes[0]) for key, indexes in found if len(indexes) == 1]
         self._several = [(key, indexes) for key, indexes in found if len(indexes) > 1]
         self._unmapped = [(f"~{squash(self._header[i])}", i) for i in columns.unmapped]
@@ -175,19 +179,19 @@ class LineParser:
             phone=known.get("phone", ""),
             email=known.get("email", ""),
             telegram_chat_id=known.get("telegram_chat_id", ""),
-            name=known["name"],
+            name=known["name"][:_LONGEST_TEXT],
             tags=known.get("tags", ()),
             notes=notes,
             text=known.get("text", "") or notes,
-            location=metadata.get("location", ""),
+            location=metadata.get("location", "")[:_LONGEST_TEXT],
             budget_amount=known.get("budget") or None,
             income_amount=known.get("monthly_income") or None,
             debt_amount=known.get("debt"),
             dicom_status=known.get("dicom_status", ""),
-            source=known.get("source", "") or self._source,
+            source=known.get("source", "")[:_LONGEST_SOURCE] or self._source,
             stage=known.get("stage", ""),
-            external_id=known.get("external_id", ""),
-            property_ref=known.get("property_ref", ""),
+            external_id=known.get("external_id", "")[:_LONGEST_TEXT],
+            property_ref=known.get("property_ref", "")[:_LONGEST_TEXT],
             created_at=known.get("created_at"),
             metadata=metadata,
             raw={column: cell for column, cell in zip(self._header, record, strict=False) if cell},
@@ -208,17 +212,9 @@ class LineParser:
             return "a line of totals, not a lead"
         if values.text(first) == self._header[0]:
             return "the header line once more"
-        bad = [
-            f"{remark.key} {remark.said[:80]!r} {remark.reason}"
-            for remark in remarks
-            if remark.key in _ADDRESSES
-        ]
+        bad = [f"{remark.key} {remark.said[:80]!r} {remark.reason}" for remark in remarks if remark.key in _ADDRESSES]
         found = "; ".join(bad) or "phone and email are empty"
-        short = (
-            f" ({len(record)} columns where the header has {self._width})"
-            if len(record) < self._width
-            else ""
-        )
+        short = f" ({len(record)} columns where the header has {self._width})" if len(record) < self._width else ""
         return f"{found}{short}. A lead needs a valid phone, an e-mail address or a Telegram chat id"
 
 

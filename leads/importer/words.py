@@ -37,9 +37,7 @@ NO_NAME = squashed(
 
 TOTALS = ("total", "subtotal", "grandtotal", "suma", "sumtotal", "promedio", "cantidadtotal")
 
-NO_DEBT = squashed(
-    "no", "ninguna", "ninguno", "nada", "cero", "sin deuda", "sin deudas", "no tiene", "no debt"
-)
+NO_DEBT = squashed("no", "ninguna", "ninguno", "nada", "cero", "sin deuda", "sin deudas", "no tiene", "no debt")
 
 # The question behind the column is "is the person in DICOM?".
 DICOM = _words(

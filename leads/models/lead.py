@@ -1,6 +1,7 @@
 """The lead: a person who may buy, where they stand in the pipeline, and every fact that rules read."""
 
-from typing import Any, Self
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
 from django.db.models import Q
@@ -50,7 +51,7 @@ class LeadQuerySet(TenantQuerySet):
         return self.filter(deleted_at=None)
 
 
-def _booked(lead: "Lead") -> bool:
+def _booked(lead: Any) -> bool:
     return lead.appointments.live().exists()
 
 
@@ -123,9 +124,7 @@ class Lead(ConcurrentTransitionMixin, TenantModel):
     first_touched_at = models.DateTimeField(_("first human touch"), null=True, blank=True)
     last_activity_at = models.DateTimeField(_("last sign of life"))
     deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True)
-    merged_into = models.ForeignKey(
-        "self", models.DO_NOTHING, null=True, blank=True, related_name="+", db_index=False
-    )
+    merged_into = models.ForeignKey("self", models.DO_NOTHING, null=True, blank=True, related_name="+", db_index=False)
     import_batch = models.ForeignKey(
         "leads.ImportBatch", models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
     )
@@ -133,6 +132,10 @@ class Lead(ConcurrentTransitionMixin, TenantModel):
     updated_at = models.DateTimeField(_("changed at"))
 
     objects = LeadQuerySet.as_manager()
+
+    if TYPE_CHECKING:  # FSMField adds these
+        get_available_pipeline_stage_transitions: Callable[[], Iterable[Any]]
+        get_all_pipeline_stage_transitions: Callable[[], Iterable[Any]]
 
     class Meta:
         verbose_name = _("lead")
@@ -175,12 +178,12 @@ class Lead(ConcurrentTransitionMixin, TenantModel):
 
     @property
     def first_name(self) -> str:
-        return self.name.split()[0] if self.name else ""
+        return next(iter(self.name.split()), "")
 
     @property
     def campaign_history(self) -> list[dict[str, Any]]:
         """Every campaign this lead was in, oldest first, read from the enrolments."""
-        rows = self.enrollments.with_steps_completed().order_by("enrolled_at", "id")  # type: ignore[attr-defined]
+        rows = self.enrollments.with_steps_completed().order_by("enrolled_at", "id")
         return [
             {
                 "campaign_id": row.campaign_id,

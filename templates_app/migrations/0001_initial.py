@@ -5,36 +5,104 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('brokers', '0001_initial'),
+        ("brokers", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='MessageTemplate',
+            name="MessageTemplate",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, verbose_name='name')),
-                ('channel', models.CharField(choices=[('telegram', 'Telegram'), ('call', 'Call'), ('email', 'E-mail'), ('whatsapp', 'WhatsApp')], max_length=10, verbose_name='channel')),
-                ('agent_type', models.CharField(choices=[('perfilador', 'Profiler'), ('calificador_financiero', 'Financial qualifier'), ('agendador', 'Scheduler'), ('seguimiento', 'Follow-up')], default='perfilador', max_length=30, verbose_name='agent type')),
-                ('language', models.CharField(choices=[('es', 'Spanish'), ('en', 'English')], default='es', max_length=2, verbose_name='language')),
-                ('purpose', models.CharField(choices=[('marketing', 'marketing'), ('transactional', 'transactional')], default='marketing', max_length=15, verbose_name='purpose')),
-                ('subject', models.CharField(blank=True, help_text='E-mail only', max_length=200, verbose_name='subject')),
-                ('content', models.TextField(help_text='With variables such as {{first_name|amigo}}', verbose_name='text')),
-                ('variables', models.JSONField(default=list, editable=False, verbose_name='variables')),
-                ('provider_template_id', models.CharField(blank=True, help_text='WhatsApp: the Content SID', max_length=64, verbose_name='template id at the provider')),
-                ('is_active', models.BooleanField(default=True, verbose_name='active')),
-                ('updated_at', models.DateTimeField(editable=False, null=True, verbose_name='changed at')),
-                ('broker', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='brokers.broker', verbose_name='brokerage')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=100, verbose_name="name")),
+                (
+                    "channel",
+                    models.CharField(
+                        choices=[
+                            ("telegram", "Telegram"),
+                            ("call", "Call"),
+                            ("email", "E-mail"),
+                            ("whatsapp", "WhatsApp"),
+                        ],
+                        max_length=10,
+                        verbose_name="channel",
+                    ),
+                ),
+                (
+                    "agent_type",
+                    models.CharField(
+                        choices=[
+                            ("perfilador", "Profiler"),
+                            ("calificador_financiero", "Financial qualifier"),
+                            ("agendador", "Scheduler"),
+                            ("seguimiento", "Follow-up"),
+                        ],
+                        default="perfilador",
+                        max_length=30,
+                        verbose_name="agent type",
+                    ),
+                ),
+                (
+                    "language",
+                    models.CharField(
+                        choices=[("es", "Spanish"), ("en", "English")],
+                        default="es",
+                        max_length=2,
+                        verbose_name="language",
+                    ),
+                ),
+                (
+                    "purpose",
+                    models.CharField(
+                        choices=[("marketing", "marketing"), ("transactional", "transactional")],
+                        default="marketing",
+                        max_length=15,
+                        verbose_name="purpose",
+                    ),
+                ),
+                (
+                    "subject",
+                    models.CharField(blank=True, help_text="E-mail only", max_length=200, verbose_name="subject"),
+                ),
+                (
+                    "content",
+                    models.TextField(help_text="With variables such as {{first_name|amigo}}", verbose_name="text"),
+                ),
+                ("variables", models.JSONField(default=list, editable=False, verbose_name="variables")),
+                (
+                    "provider_template_id",
+                    models.CharField(
+                        blank=True,
+                        help_text="WhatsApp: the Content SID",
+                        max_length=64,
+                        verbose_name="template id at the provider",
+                    ),
+                ),
+                ("is_active", models.BooleanField(default=True, verbose_name="active")),
+                ("updated_at", models.DateTimeField(editable=False, null=True, verbose_name="changed at")),
+                (
+                    "broker",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="brokers.broker",
+                        verbose_name="brokerage",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'message template',
-                'verbose_name_plural': 'message templates',
-                'ordering': ('name', 'language'),
-                'constraints': [models.UniqueConstraint(fields=('broker', 'name', 'channel', 'language'), name='template_variant_once', violation_error_message='There is a template of that name, channel and language already.')],
+                "verbose_name": "message template",
+                "verbose_name_plural": "message templates",
+                "ordering": ("name", "language"),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("broker", "name", "channel", "language"),
+                        name="template_variant_once",
+                        violation_error_message="There is a template of that name, channel and language already.",
+                    )
+                ],
             },
         ),
     ]

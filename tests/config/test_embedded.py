@@ -55,9 +55,7 @@ def use(var: Path) -> Iterator[Callable[[], User]]:
 
     def begin() -> User:
         command = [sys.executable, "-c", USER, str(var)]
-        users.append(
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-        )
+        users.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT))
         return users[-1]
 
     yield begin
@@ -95,7 +93,7 @@ def wait_for(condition: Callable[[], bool]) -> bool:
 
 def ask(socket: str, question: str, role: str = "embudo_app") -> list[tuple[object, ...]]:
     with psycopg.connect(host=socket, dbname="embudo", user=role) as connection:
-        return connection.execute(question).fetchall()  # type: ignore[arg-type]
+        return connection.execute(question).fetchall()
 
 
 def test_server_has_two_roles_without_power_over_each_other(use: Callable[[], User]) -> None:
@@ -104,9 +102,7 @@ def test_server_has_two_roles_without_power_over_each_other(use: Callable[[], Us
     assert ask(socket, roles) == [("embudo", False, True), ("embudo_app", False, False)]
     member = "SELECT pg_has_role('pg_read_all_stats', 'USAGE'), pg_has_role('embudo', 'USAGE')"
     assert ask(socket, member) == [(True, False)]
-    assert ask(socket, "SELECT datdba::regrole::text FROM pg_database WHERE datname = 'embudo'") == [
-        ("embudo",)
-    ]
+    assert ask(socket, "SELECT datdba::regrole::text FROM pg_database WHERE datname = 'embudo'") == [("embudo",)]
 
 
 def test_ten_at_once_share_one_server(use: Callable[[], User]) -> None:
@@ -147,9 +143,7 @@ def test_server_starts_again_after_it_was_killed(var: Path, use: Callable[[], Us
     assert ask(socket_of(use()), "SELECT number FROM kept", role="embudo") == [(1,)]
 
 
-def test_pid_file_of_a_dead_server_naming_a_living_process_is_no_obstacle(
-    var: Path, use: Callable[[], User]
-) -> None:
+def test_pid_file_of_a_dead_server_naming_a_living_process_is_no_obstacle(var: Path, use: Callable[[], User]) -> None:
     end(use())
     assert stops(var)
     (settle(var).data / "postmaster.pid").write_text(
@@ -173,9 +167,7 @@ def test_socket_is_closed_to_other_users(use: Callable[[], User]) -> None:
 def test_another_user_cannot_connect(use: Callable[[], User]) -> None:
     socket = socket_of(use())
     knock = f"cd {socket}"
-    done = subprocess.run(
-        ["/bin/sh", "-c", knock], user=65534, group=65534, extra_groups=[], capture_output=True
-    )
+    done = subprocess.run(["/bin/sh", "-c", knock], user=65534, group=65534, extra_groups=[], capture_output=True)
     assert done.returncode != 0
 
 
@@ -191,9 +183,7 @@ def test_nothing_outside_our_folder_changes(tmp_path: Path) -> None:
 
 
 def run_once(var: Path) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", USER, str(var)], input="", capture_output=True, text=True, cwd=ROOT
-    )
+    done = subprocess.run([sys.executable, "-c", USER, str(var)], input="", capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

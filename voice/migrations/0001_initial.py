@@ -5,81 +5,185 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('brokers', '0001_initial'),
-        ('leads', '0001_initial'),
-        ('messaging', '0001_initial'),
+        ("brokers", "0001_initial"),
+        ("leads", "0001_initial"),
+        ("messaging", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='VoiceCall',
+            name="VoiceCall",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('agent_type', models.CharField(choices=[('perfilador', 'Profiler'), ('calificador_financiero', 'Financial qualifier'), ('agendador', 'Scheduler'), ('seguimiento', 'Follow-up')], default='perfilador', max_length=30, verbose_name='agent type')),
-                ('phone_number', models.CharField(max_length=20, verbose_name='phone')),
-                ('external_call_id', models.CharField(blank=True, max_length=64, verbose_name='id at the provider')),
-                ('status', models.CharField(choices=[('initiated', 'initiated'), ('ringing', 'ringing'), ('answered', 'answered'), ('completed', 'completed'), ('failed', 'failed'), ('no_answer', 'no answer'), ('busy', 'busy'), ('cancelled', 'cancelled')], default='initiated', max_length=10, verbose_name='status')),
-                ('answered_by', models.CharField(blank=True, max_length=30, verbose_name='answered by')),
-                ('duration', models.PositiveIntegerField(null=True, verbose_name='seconds')),
-                ('recording_url', models.URLField(blank=True, max_length=500, verbose_name='recording')),
-                ('transcript', models.TextField(blank=True, verbose_name='transcript')),
-                ('summary', models.TextField(blank=True, verbose_name='summary')),
-                ('extracted', models.JSONField(blank=True, default=dict, verbose_name='what was found out')),
-                ('state', models.JSONField(blank=True, default=dict, verbose_name='dialogue state')),
-                ('stage_after_call', models.CharField(blank=True, choices=[('entrada', 'New'), ('perfilamiento', 'Profiling'), ('calificacion_financiera', 'Financial qualification'), ('agendado', 'Booked'), ('seguimiento', 'Follow-up'), ('referidos', 'Referrals'), ('ganado', 'Won'), ('perdido', 'Lost')], max_length=30, verbose_name='stage after the call')),
-                ('score_delta', models.SmallIntegerField(default=0, verbose_name='points')),
-                ('started_at', models.DateTimeField(verbose_name='started at')),
-                ('completed_at', models.DateTimeField(null=True, verbose_name='completed at')),
-                ('error', models.TextField(blank=True, verbose_name='error')),
-                ('broker', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='brokers.broker', verbose_name='brokerage')),
-                ('lead', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='calls', to='leads.lead')),
-                ('message', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='call', to='messaging.message')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "agent_type",
+                    models.CharField(
+                        choices=[
+                            ("perfilador", "Profiler"),
+                            ("calificador_financiero", "Financial qualifier"),
+                            ("agendador", "Scheduler"),
+                            ("seguimiento", "Follow-up"),
+                        ],
+                        default="perfilador",
+                        max_length=30,
+                        verbose_name="agent type",
+                    ),
+                ),
+                ("phone_number", models.CharField(max_length=20, verbose_name="phone")),
+                ("external_call_id", models.CharField(blank=True, max_length=64, verbose_name="id at the provider")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("initiated", "initiated"),
+                            ("ringing", "ringing"),
+                            ("answered", "answered"),
+                            ("completed", "completed"),
+                            ("failed", "failed"),
+                            ("no_answer", "no answer"),
+                            ("busy", "busy"),
+                            ("cancelled", "cancelled"),
+                        ],
+                        default="initiated",
+                        max_length=10,
+                        verbose_name="status",
+                    ),
+                ),
+                ("answered_by", models.CharField(blank=True, max_length=30, verbose_name="answered by")),
+                ("duration", models.PositiveIntegerField(null=True, verbose_name="seconds")),
+                ("recording_url", models.URLField(blank=True, max_length=500, verbose_name="recording")),
+                ("transcript", models.TextField(blank=True, verbose_name="transcript")),
+                ("summary", models.TextField(blank=True, verbose_name="summary")),
+                ("extracted", models.JSONField(blank=True, default=dict, verbose_name="what was found out")),
+                ("state", models.JSONField(blank=True, default=dict, verbose_name="dialogue state")),
+                (
+                    "stage_after_call",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("entrada", "New"),
+                            ("perfilamiento", "Profiling"),
+                            ("calificacion_financiera", "Financial qualification"),
+                            ("agendado", "Booked"),
+                            ("seguimiento", "Follow-up"),
+                            ("referidos", "Referrals"),
+                            ("ganado", "Won"),
+                            ("perdido", "Lost"),
+                        ],
+                        max_length=30,
+                        verbose_name="stage after the call",
+                    ),
+                ),
+                ("score_delta", models.SmallIntegerField(default=0, verbose_name="points")),
+                ("started_at", models.DateTimeField(verbose_name="started at")),
+                ("completed_at", models.DateTimeField(null=True, verbose_name="completed at")),
+                ("error", models.TextField(blank=True, verbose_name="error")),
+                (
+                    "broker",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="brokers.broker",
+                        verbose_name="brokerage",
+                    ),
+                ),
+                (
+                    "lead",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="calls", to="leads.lead"
+                    ),
+                ),
+                (
+                    "message",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="call", to="messaging.message"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'call',
-                'verbose_name_plural': 'calls',
+                "verbose_name": "call",
+                "verbose_name_plural": "calls",
             },
         ),
         migrations.CreateModel(
-            name='CallTranscript',
+            name="CallTranscript",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveIntegerField(verbose_name='position')),
-                ('speaker', models.CharField(choices=[('bot', 'assistant'), ('customer', 'customer'), ('agent', 'agent')], max_length=10, verbose_name='speaker')),
-                ('text', models.TextField(verbose_name='text')),
-                ('timestamp', models.FloatField(verbose_name='seconds into the call')),
-                ('confidence', models.FloatField(null=True, verbose_name='confidence')),
-                ('broker', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='brokers.broker', verbose_name='brokerage')),
-                ('call', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='voice.voicecall')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("position", models.PositiveIntegerField(verbose_name="position")),
+                (
+                    "speaker",
+                    models.CharField(
+                        choices=[("bot", "assistant"), ("customer", "customer"), ("agent", "agent")],
+                        max_length=10,
+                        verbose_name="speaker",
+                    ),
+                ),
+                ("text", models.TextField(verbose_name="text")),
+                ("timestamp", models.FloatField(verbose_name="seconds into the call")),
+                ("confidence", models.FloatField(null=True, verbose_name="confidence")),
+                (
+                    "broker",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="brokers.broker",
+                        verbose_name="brokerage",
+                    ),
+                ),
+                (
+                    "call",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="lines",
+                        to="voice.voicecall",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'transcript line',
-                'verbose_name_plural': 'transcript lines',
-                'ordering': ('position',),
+                "verbose_name": "transcript line",
+                "verbose_name_plural": "transcript lines",
+                "ordering": ("position",),
             },
         ),
         migrations.AddIndex(
-            model_name='voicecall',
-            index=models.Index(condition=models.Q(('external_call_id', ''), _negated=True), fields=['external_call_id'], name='idx_call_external'),
+            model_name="voicecall",
+            index=models.Index(
+                condition=models.Q(("external_call_id", ""), _negated=True),
+                fields=["external_call_id"],
+                name="idx_call_external",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='voicecall',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['initiated', 'ringing', 'answered', 'completed', 'failed', 'no_answer', 'busy', 'cancelled'])), name='call_status_known'),
+            model_name="voicecall",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        ["initiated", "ringing", "answered", "completed", "failed", "no_answer", "busy", "cancelled"],
+                    )
+                ),
+                name="call_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='voicecall',
-            constraint=models.CheckConstraint(condition=models.Q(('score_delta__range', (-10, 20))), name='call_delta_range'),
+            model_name="voicecall",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("score_delta__range", (-10, 20))), name="call_delta_range"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='calltranscript',
-            constraint=models.UniqueConstraint(fields=('call', 'position'), name='transcript_position_once'),
+            model_name="calltranscript",
+            constraint=models.UniqueConstraint(fields=("call", "position"), name="transcript_position_once"),
         ),
         migrations.AddConstraint(
-            model_name='calltranscript',
-            constraint=models.CheckConstraint(condition=models.Q(('confidence', None), ('confidence__range', (0, 1)), _connector='OR'), name='transcript_confidence_0_1'),
+            model_name="calltranscript",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("confidence", None), ("confidence__range", (0, 1)), _connector="OR"),
+                name="transcript_confidence_0_1",
+            ),
         ),
     ]

@@ -57,9 +57,7 @@ def test_headers_of_meta_lead_ads_are_mapped() -> None:
     assert [columns.header[index] for index in columns.unmapped] == ["ad_name", "form_name"]
 
 
-@pytest.mark.parametrize(
-    "header", ["Teléfono", "TELEFONO", "telefono ", "Telé-fono:", "(Teléfono)", "\ufefftelefono"]
-)
+@pytest.mark.parametrize("header", ["Teléfono", "TELEFONO", "telefono ", "Telé-fono:", "(Teléfono)", "\ufefftelefono"])
 def test_header_is_known_whatever_its_case_accents_and_signs(header: str) -> None:
     assert map_columns([header]).of == {"phone": (0,)}
 
@@ -119,17 +117,13 @@ def test_mapping_takes_the_brokers_own_fields() -> None:
 def test_mapping_with_an_unknown_key_names_it_and_the_allowed_ones() -> None:
     with pytest.raises(MappingError) as refused:
         map_columns(["phone"], [("fono", "phone")])
-    assert str(refused.value) == (
-        f"--mapping fono=phone: no such key 'fono'; allowed are {', '.join(ALIASES)}"
-    )
+    assert str(refused.value) == (f"--mapping fono=phone: no such key 'fono'; allowed are {', '.join(ALIASES)}")
 
 
 def test_mapping_with_an_unknown_column_names_it_and_the_files() -> None:
     with pytest.raises(MappingError) as refused:
         map_columns(["Teléfono", "Correo"], [("phone", "Celu")])
-    assert str(refused.value) == (
-        "--mapping phone=Celu: no such column 'Celu'; the file has 'Teléfono', 'Correo'"
-    )
+    assert str(refused.value) == ("--mapping phone=Celu: no such column 'Celu'; the file has 'Teléfono', 'Correo'")
 
 
 def test_mapping_is_parsed_from_pairs() -> None:

@@ -34,9 +34,7 @@ def test_lead_file_leaves_out_title_and_empty_lines_and_counts_real_ones(path: P
 
 
 def test_lead_file_reads_month_first_where_the_column_says_so(path: Path) -> None:
-    lines = lines_of(
-        path, "phone;created\n987654321;03/04/2025\n987654322;03/14/2025\n", Rules(timezone="UTC")
-    )
+    lines = lines_of(path, "phone;created\n987654321;03/04/2025\n987654322;03/14/2025\n", Rules(timezone="UTC"))
     assert isinstance(lines[0], ParsedLine)
     assert lines[0].created_at == datetime(2025, 3, 4, tzinfo=UTC)
 

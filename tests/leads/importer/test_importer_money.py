@@ -71,9 +71,7 @@ def test_amount_that_is_not_certain_is_none(said: str) -> None:
     assert money.amount(said, "CLP") is None
 
 
-@pytest.mark.parametrize(
-    ("said", "currency"), [("US$ 150,000", "USD"), ("$150.000", "USD"), ("S/ 150.000", "PEN")]
-)
+@pytest.mark.parametrize(("said", "currency"), [("US$ 150,000", "USD"), ("$150.000", "USD"), ("S/ 150.000", "PEN")])
 def test_amount_is_read_in_the_brokers_own_currency(said: str, currency: str) -> None:
     assert money.amount(said, currency) == 150_000
 

@@ -77,9 +77,7 @@ def test_line_with_a_bad_phone_and_an_email_is_taken_with_a_remark() -> None:
     line = parsed("Teléfono;Correo", "12345;ana@example.com")
     assert (line.phone, line.email, line.raw["Teléfono"]) == ("", "ana@example.com", "12345")
     assert line.remarks == (
-        Remark(
-            "phone", "12345", "has 5 digits and is no valid number of CL (+56 9 8765 4321) or abroad (+…)"
-        ),
+        Remark("phone", "12345", "has 5 digits and is no valid number of CL (+56 9 8765 4321) or abroad (+…)"),
     )
 
 
@@ -125,9 +123,7 @@ def test_line_with_empty_columns_too_many_is_whole() -> None:
 def test_line_that_is_short_at_its_end_is_taken_with_a_remark() -> None:
     line = parsed("Nombre;Teléfono;Correo;Nota", "Ana;987654321")
     assert line.phone == "+56987654321"
-    assert line.remarks == (
-        Remark("columns", "2 of 4 columns", "the missing ones at the end are taken as empty"),
-    )
+    assert line.remarks == (Remark("columns", "2 of 4 columns", "the missing ones at the end are taken as empty"),)
 
 
 def test_line_that_is_short_and_nobody_says_how_short() -> None:

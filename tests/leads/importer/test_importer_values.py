@@ -144,8 +144,7 @@ def test_stage_word_that_is_unknown_is_refused_with_the_stages() -> None:
     with pytest.raises(Invalid) as refused:
         values.stage("Open deal")
     assert str(refused.value) == (
-        "is none of entrada, perfilamiento, calificacion_financiera, agendado, seguimiento, "
-        "referidos, ganado, perdido"
+        "is none of entrada, perfilamiento, calificacion_financiera, agendado, seguimiento, referidos, ganado, perdido"
     )
 
 
@@ -153,15 +152,11 @@ def test_stage_words_mean_each_of_the_eight() -> None:
     assert len(set(STAGES.values())) == 8
 
 
-@pytest.mark.parametrize(
-    ("cell", "purpose"), [("Inversión", "inversion"), ("vivir", "vivienda"), ("regalo", "regalo")]
-)
+@pytest.mark.parametrize(("cell", "purpose"), [("Inversión", "inversion"), ("vivir", "vivienda"), ("regalo", "regalo")])
 def test_purpose_is_ours_or_as_said(cell: str, purpose: str) -> None:
     assert values.purpose(cell) == purpose
 
 
-@pytest.mark.parametrize(
-    ("cell", "source"), [("fb", "facebook"), ("IG", "instagram"), ("Portal  X", "Portal X")]
-)
+@pytest.mark.parametrize(("cell", "source"), [("fb", "facebook"), ("IG", "instagram"), ("Portal  X", "Portal X")])
 def test_source_spells_out_the_platforms_of_meta(cell: str, source: str) -> None:
     assert values.source(cell) == source

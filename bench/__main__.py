@@ -1,0 +1,12 @@
+"""python -m bench [--quick] [enrolment] [steps] [import]"""
+
+import os
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from bench.report import main  # noqa: E402 - models want a set-up Django
+
+main()

@@ -1,0 +1,83 @@
+"""Every reason code with what it means and what to do about it, in the reader's language."""
+
+from typing import NamedTuple
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+
+class Reason(NamedTuple):
+    """`means` says what happened, `remedy` what would have to change."""
+
+    means: Promise
+    remedy: Promise
+
+
+REASONS = {
+    # the enrolment ended
+    "replied": Reason(_("The lead replied."), _("Nothing: somebody should answer them.")),
+    "booked": Reason(_("The lead booked a meeting."), _("Nothing: the meeting is what matters now.")),
+    "goal_reached": Reason(_("The lead reached the campaign's goal."), _("Nothing.")),
+    "closed": Reason(_("The lead was won or lost."), _("Enrol the lead again once it is open.")),
+    "opted_out": Reason(_("The lead asked not to be contacted."), _("Only the lead can give permission again.")),
+    "hold": Reason(_("The lead is on hold."), _("Change the treatment of the lead, then enrol it again.")),
+    "deleted": Reason(_("The lead was deleted."), _("Nothing.")),
+    # the step was skipped
+    "late": Reason(_("The engine was down for more than 48 hours."), _("Keep the engine running.")),
+    "postponed_too_long": Reason(
+        _("The step was postponed for more than 14 days."), _("Look at the contact window and the caps.")
+    ),
+    "handed_to_agent": Reason(_("An agent follows this lead up; the step became a task."), _("Do the task.")),
+    "condition": Reason(_("A condition of the step does not hold."), _("The lead would have to meet the condition.")),
+    "no_address": Reason(_("The lead has no address for this channel."), _("Add the address.")),
+    "address_invalid": Reason(_("The address for this channel is not valid."), _("Correct the address.")),
+    "unreachable": Reason(_("A provider said that this address reaches nobody."), _("Correct the address.")),
+    "treatment": Reason(_("The lead is not to be called automatically."), _("Set the treatment to calls.")),
+    "window_never_opens": Reason(_("The contact window never opens."), _("Correct the brokerage's contact window.")),
+    "missing_variable": Reason(
+        _("The template speaks of something that is not known of this lead."),
+        _("Fill it in, or give the variable a default."),
+    ),
+    "no_agent": Reason(_("Nobody is assigned to the lead, so nobody can meet them."), _("Assign an agent.")),
+    "move_refused": Reason(_("The pipeline does not allow this move."), _("Look at the stages of the campaign.")),
+    "already_there": Reason(_("The lead is in that stage already."), _("Nothing.")),
+    # the step failed
+    "template_inactive": Reason(_("The template is not active."), _("Activate the template.")),
+    "no_account": Reason(_("There is no account for this channel."), _("Add an account for the channel.")),
+    "outcome_unknown": Reason(
+        _("Nobody can know whether this was sent; it is not sent again by itself."),
+        _("Ask the provider, then say what happened."),
+    ),
+    "gave_up": Reason(_("The provider refused five times."), _("Look at the account; enrol the lead again.")),
+    "refused": Reason(_("The provider refused for good."), _("Read the message's error.")),
+    "invalid_address": Reason(_("The provider knows nobody at this address."), _("Correct the address.")),
+    "key_conflict": Reason(_("This step was sent already."), _("Nothing: it is not sent twice.")),
+    "busy": Reason(_("The phone was busy three times."), _("Call by hand.")),
+    "no_answer": Reason(_("Nobody picked up three times."), _("Call by hand.")),
+    "failed": Reason(_("The call could not be made."), _("Read the message's error.")),
+    # the step waits
+    "outside_hours": Reason(_("It is outside the contact hours."), _("It goes out when they begin.")),
+    "frequency_cap": Reason(_("The lead was contacted often enough lately."), _("It goes out when the cap allows.")),
+    "human_in_contact": Reason(_("A person is in contact with the lead."), _("It goes on some days after.")),
+    "cancelled": Reason(_("The worker was too late to send it."), _("It is decided anew at once.")),
+    "internal_error": Reason(
+        _("Something stored with this lead, campaign or brokerage cannot be read."),
+        _("Look at the server's log; it is tried again every hour."),
+    ),
+    "refused_for_now": Reason(_("The provider could not take it just then."), _("It is tried again.")),
+}
+
+
+def explained(code: str) -> str:
+    """A sentence for a code such as `condition:score_min`; unknown codes (a provider's own) stand for themselves."""
+    kind, _colon, detail = code.partition(":")
+    reason = REASONS.get(kind)
+    if reason is None:
+        return gettext("The provider said: %(code)s") % {"code": code}
+    return f"{reason.means} ({detail})" if detail else str(reason.means)
+
+
+def remedy(code: str) -> str:
+    reason = REASONS.get(code.partition(":")[0])
+    return str(reason.remedy) if reason else ""

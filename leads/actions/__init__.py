@@ -1,0 +1,26 @@
+"""The verbs about leads. Each is the only way to do its thing, from every door.
+
+All moments are aware datetimes given by the caller; all verbs raise Refused and then have changed nothing.
+"""
+
+from leads.actions.facts import mark_unreachable, record_call, record_inbound, record_permission
+from leads.actions.lead import EDITABLE, assign_leads, create_lead, edit_lead, rescore
+from leads.actions.stage import allowed_moves, move_stage
+from leads.actions.work import book_appointment, create_task, propose_appointment
+
+__all__ = [
+    "EDITABLE",
+    "allowed_moves",
+    "assign_leads",
+    "book_appointment",
+    "create_lead",
+    "create_task",
+    "edit_lead",
+    "mark_unreachable",
+    "move_stage",
+    "propose_appointment",
+    "record_call",
+    "record_inbound",
+    "record_permission",
+    "rescore",
+]

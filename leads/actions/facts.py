@@ -1,0 +1,88 @@
+"""What happened to a lead comes down onto it: messages, calls, permissions."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from brokers.models import Broker
+from leads.actions.lead import locked, rescore
+from leads.models import ContactPermission, Lead
+
+QUICK_REPLY_WITHIN = timedelta(minutes=5)
+
+
+@transaction.atomic
+def record_inbound(*, lead: Lead, now: datetime, answers: datetime | None) -> Lead:
+    """A lead wrote: count it, stamp it, score anew. `answers` is when we last wrote to them, if we did."""
+    locked(lead)
+    is_quick = answers is not None and now - answers <= QUICK_REPLY_WITHIN
+    Lead.objects.filter(pk=lead.pk).update(
+        inbound_count=F("inbound_count") + 1,
+        quick_reply_count=F("quick_reply_count") + int(is_quick),
+        last_inbound_at=now,
+        last_activity_at=now,
+        updated_at=now,
+    )
+    return rescore(lead=lead, now=now, cause="message")
+
+
+@transaction.atomic
+def record_call(*, lead: Lead, now: datetime, seconds: int) -> Lead:
+    """A lead spoke with us on the phone for `seconds`: a sign of life, and points when it was over a minute."""
+    locked(lead)
+    Lead.objects.filter(pk=lead.pk).update(
+        long_call_count=F("long_call_count") + int(seconds > 60), last_activity_at=now, updated_at=now
+    )
+    return rescore(lead=lead, now=now, cause="call")
+
+
+@transaction.atomic
+def record_permission(
+    *,
+    broker: Broker,
+    kind: str,
+    now: datetime,
+    source: str,
+    lead: Lead | None = None,
+    address: str = "",
+    channel: str = ContactPermission.ANY_CHANNEL,
+    purpose: str = "marketing",
+    wording: str = "",
+    evidence: Mapping[str, Any] | None = None,
+) -> None:
+    """Append a permission given or taken back. One for every channel is written for each address of the lead, so
+    that it holds although the lead is deleted and comes again."""
+    addresses = [address]
+    if lead is not None:
+        lead = locked(lead)
+        if channel == ContactPermission.ANY_CHANNEL:
+            addresses = sorted({address, lead.phone, lead.email, lead.telegram_chat_id} - {""}) or [""]
+    ContactPermission.objects.bulk_create(
+        ContactPermission(
+            broker=broker,
+            lead=lead,
+            address=one,
+            channel=channel,
+            kind=kind,
+            purpose=purpose,
+            source=source,
+            wording=wording,
+            evidence=dict(evidence or {}),
+            at=now,
+        )
+        for one in addresses
+    )
+    if lead is not None:
+        Lead.objects.filter(pk=lead.pk).update(opted_out_at=now if kind == "revoked" else None, updated_at=now)
+        rescore(lead=lead, now=now, cause="permission")
+
+
+@transaction.atomic
+def mark_unreachable(*, lead: Lead, channel: str, code: str, now: datetime) -> Lead:
+    """A provider said that this address reaches nobody; it is not tried again."""
+    fresh = locked(lead)
+    Lead.objects.filter(pk=lead.pk).update(unreachable=fresh.unreachable | {channel: code}, updated_at=now)
+    return rescore(lead=lead, now=now, cause="message")

@@ -1,0 +1,183 @@
+"""Leads come, change, and are given to agents; and their score follows."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from brokers.models import Broker, User
+from brokers.refusal import Refused
+from leads import scoring
+from leads.addresses import normalise_email, normalise_phone
+from leads.models import Assignment, Cause, Inquiry, Lead, ScoreChange, Stage, StageTransition
+
+EDITABLE = {
+    "name",
+    "phone",
+    "email",
+    "telegram_chat_id",
+    "assigned_to",
+    "treatment_type",
+    "notes",
+    "tags",
+    "metadata",
+    "budget_amount",
+    "income_amount",
+    "debt_amount",
+    "dicom_status",
+    "location",
+    "source",
+    "language",
+    "timezone",
+}
+
+
+@transaction.atomic
+def create_lead(
+    *,
+    broker: Broker,
+    now: datetime,
+    by: User | None = None,
+    cause: str = Cause.ARRIVAL,
+    stage: str = Stage.ENTRADA,
+    inquiry: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> Lead:
+    """Take a new lead in: the lead, its birth in the pipeline, its first score and what it asked for.
+
+    Raises Refused `field_unknown`, `phone_invalid`, `email_invalid`, `agent_foreign` or `address_taken`.
+    """
+    values = _clean(broker, fields)
+    lead = Lead(
+        broker=broker,
+        pipeline_stage=stage,
+        stage_entered_at=now,
+        last_activity_at=now,
+        created_at=now,
+        updated_at=now,
+        field_sources=_sources(values, by, now),
+        **values,
+    )
+    first = scoring.score(scoring.ScoreFacts.of(lead), broker.rules.score, now)
+    lead.lead_score, lead.score_components = first.total, first.components
+    lead.status = scoring.status(first.total, stage, broker.rules.score)
+    _save_with_free_address(lead)
+    StageTransition.objects.create(broker=broker, lead=lead, to_stage=stage, at=now, by=by, cause=cause)
+    ScoreChange.objects.create(broker=broker, lead=lead, to_score=first.total, at=now, cause=cause)
+    if inquiry is not None:
+        Inquiry.objects.create(broker=broker, lead=lead, at=now, **inquiry)
+    return lead
+
+
+@transaction.atomic
+def edit_lead(*, lead: Lead, now: datetime, by: User | None, **changes: Any) -> Lead:
+    """Change what is known of a lead, note who said so, and score anew. Raises Refused as `create_lead` does."""
+    values = _clean(lead.broker, changes)
+    fresh = locked(lead)
+    changed = {key: value for key, value in values.items() if getattr(fresh, key) != value}
+    if not changed:
+        return fresh
+    try:
+        with transaction.atomic():
+            Lead.objects.filter(pk=lead.pk).update(
+                **changed,
+                field_sources=fresh.field_sources | _sources(changed, by, now),
+                updated_at=now,
+                last_activity_at=now,
+            )
+    except IntegrityError as error:
+        raise Refused("address_taken", _address_taken(values)) from error
+    return rescore(lead=fresh, now=now, cause="edit")
+
+
+@transaction.atomic
+def assign_leads(
+    *, leads: QuerySet[Lead], agents: Sequence[User], now: datetime, rule: str, by: User | None = None
+) -> int:
+    """Divide these leads evenly among agents of their broker, in the order of their ids; how many were assigned.
+
+    Raises Refused `agent_foreign` when an agent does not belong to the leads' broker.
+    """
+    chosen = list(leads.select_for_update(no_key=True, of=("self",)).order_by("id").values_list("id", "broker_id"))
+    for broker_id in {broker for _lead, broker in chosen}:
+        _check_agents(broker_id, agents)
+    for position, agent in enumerate(agents):
+        share = chosen[position :: len(agents)]
+        Lead.objects.filter(pk__in=[lead for lead, _broker in share]).update(assigned_to=agent, updated_at=now)
+        Assignment.objects.bulk_create(
+            Assignment(broker_id=broker, lead_id=lead, agent=agent, rule=rule, by=by, at=now) for lead, broker in share
+        )
+    return len(chosen)
+
+
+def _check_agents(broker_id: int, agents: Sequence[User]) -> None:
+    if any(agent.broker_id != broker_id for agent in agents):
+        raise Refused("agent_foreign", _("An agent can only be assigned leads of their own brokerage."))
+
+
+@transaction.atomic
+def rescore(*, lead: Lead, now: datetime, cause: str) -> Lead:
+    """Compute the score of a lead from its facts as they are in the database; a ScoreChange only when it changed."""
+    fresh = locked(lead)
+    rules = fresh.broker.rules.score
+    result = scoring.score(scoring.ScoreFacts.of(fresh), rules, now)
+    status = scoring.status(result.total, fresh.pipeline_stage, rules)
+    before = (fresh.lead_score, fresh.score_components, fresh.status)
+    if before == (result.total, result.components, status):
+        return fresh
+    Lead.objects.filter(pk=fresh.pk).update(
+        lead_score=result.total, score_components=result.components, status=status, updated_at=now
+    )
+    if fresh.lead_score != result.total:
+        ScoreChange.objects.create(
+            broker_id=fresh.broker_id,
+            lead=fresh,
+            from_score=fresh.lead_score,
+            to_score=result.total,
+            at=now,
+            cause=cause,
+        )
+    fresh.lead_score, fresh.score_components, fresh.status = result.total, result.components, status
+    return fresh
+
+
+def locked(lead: Lead) -> Lead:
+    """The lead as it is now, locked until the transaction ends: the mutex of everything that is about one lead."""
+    fresh: Lead = Lead.objects.select_for_update(no_key=True, of=("self",)).select_related("broker").get(pk=lead.pk)
+    return fresh
+
+
+def _clean(broker: Broker, fields: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = set(fields) - EDITABLE
+    if unknown:
+        allowed = ", ".join(sorted(EDITABLE))
+        raise Refused("field_unknown", f"{min(unknown)} is not a field of a lead; allowed are {allowed}")
+    values = dict(fields)
+    if values.get("assigned_to") is not None:
+        _check_agents(broker.pk, [values["assigned_to"]])
+    if values.get("phone"):
+        values["phone"] = normalise_phone(values["phone"], broker.country)
+    if values.get("email"):
+        values["email"] = normalise_email(values["email"])
+    return values
+
+
+def _sources(values: Mapping[str, Any], by: User | None, now: datetime) -> dict[str, Any]:
+    who = by.username if by else "system"
+    return {key: {"by": who, "at": now.isoformat()} for key, value in values.items() if value not in ("", None, [], {})}
+
+
+def _save_with_free_address(lead: Lead) -> None:
+    try:
+        with transaction.atomic():
+            lead.save(force_insert=True)
+    except IntegrityError as error:
+        raise Refused("address_taken", _address_taken({"phone": lead.phone})) from error
+
+
+def _address_taken(values: Mapping[str, Any]) -> str:
+    given = ", ".join(f"{key}={values[key]}" for key in ("phone", "telegram_chat_id") if values.get(key))
+    return _("Another lead of this brokerage has %(given)s already.") % {"given": given}

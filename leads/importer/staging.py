@@ -1,0 +1,242 @@
+"""The importer's SQL: what is known of the people of a batch, and the batch written by COPY and set-based statements.
+
+Ids and addresses go in as arrays, rows come out; rows are locked in the order of their ids, never stronger than NO
+KEY UPDATE; no table is qualified by a schema.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from leads.importer.merging import LOADED, KnownInquiry, KnownLead, NewInquiry
+from leads.importer.rows import ParsedLine
+from leads.models import Lead
+
+# One import of a broker at a time, batch by batch: two files at once would each find a lead that the other misses.
+LOCK_BROKER = "SELECT pg_advisory_xact_lock(hashtextextended('embudo:import', %s))"
+
+EXTERNAL = """
+SELECT inquiry.source, inquiry.external_id, inquiry.digest, inquiry.lead_id, lead.phone, lead.email,
+       lead.telegram_chat_id
+FROM unnest(%(sources)s::text[], %(ids)s::text[]) AS line (source, external_id)
+JOIN leads_inquiry inquiry
+  ON inquiry.broker_id = %(broker)s AND inquiry.source = line.source AND inquiry.external_id = line.external_id
+JOIN leads_lead lead ON lead.id = inquiry.lead_id
+WHERE NOT inquiry.external_id = ''
+"""
+
+DIGESTS = """
+SELECT digest FROM leads_inquiry
+WHERE broker_id = %(broker)s AND digest = ANY(%(digests)s::text[]) AND external_id = '' AND NOT digest = ''
+"""
+
+# `NOT x = ''` is what the partial indexes say; the planner wants to hear it in their words.
+KNOWN = f"""
+SELECT {", ".join(LOADED)} FROM leads_lead
+WHERE deleted_at IS NULL AND id IN (
+    SELECT id FROM leads_lead
+    WHERE broker_id = %(broker)s AND deleted_at IS NULL AND NOT phone = '' AND phone = ANY(%(phones)s::text[])
+    UNION ALL
+    SELECT id FROM leads_lead
+    WHERE broker_id = %(broker)s AND NOT email = '' AND email = ANY(%(emails)s::text[])
+    UNION ALL
+    SELECT id FROM leads_lead
+    WHERE broker_id = %(broker)s AND deleted_at IS NULL AND NOT telegram_chat_id = ''
+      AND telegram_chat_id = ANY(%(chats)s::text[])
+    UNION ALL
+    SELECT unnest(%(ids)s::bigint[])
+)
+ORDER BY id FOR NO KEY UPDATE
+"""
+
+RESERVE = "SELECT nextval(pg_get_serial_sequence('leads_lead', 'id')) FROM generate_series(1, %s)"
+
+_JSON = "jsonb"
+_LEAD_TYPES = {
+    "id": "bigint",
+    "name": "text",
+    "phone": "text",
+    "email": "text",
+    "telegram_chat_id": "text",
+    "status": "text",
+    "lead_score": "smallint",
+    "score_components": _JSON,
+    "pipeline_stage": "text",
+    "notes": "text",
+    "tags": _JSON,
+    "metadata": _JSON,
+    "budget_amount": "numeric",
+    "income_amount": "numeric",
+    "debt_amount": "numeric",
+    "dicom_status": "text",
+    "location": "text",
+    "field_sources": _JSON,
+    "source": "text",
+    "last_activity_at": "timestamptz",
+    "created_at": "timestamptz",
+    "score_before": "smallint",
+}
+_INQUIRY_TYPES = {
+    "lead_id": "bigint",
+    "source": "text",
+    "external_id": "text",
+    "property_ref": "text",
+    "text": "text",
+    "raw": _JSON,
+    "digest": "text",
+    "at": "timestamptz",
+}
+# What an import may write on a lead that is there already.
+_FILLED = [name for name in _LEAD_TYPES if name not in ("id", "pipeline_stage", "created_at", "score_before")]
+
+
+def _stage(table: str, types: dict[str, str]) -> tuple[str, str, str]:
+    columns = ", ".join(f"{name} {kind}" for name, kind in types.items())
+    return (
+        f"CREATE TEMP TABLE IF NOT EXISTS {table} ({columns}) ON COMMIT DROP",
+        f"TRUNCATE {table}",  # within one outer transaction (a dry run) the batch before is still there
+        f"COPY {table} ({', '.join(types)}) FROM STDIN",
+    )
+
+
+STAGE_LEADS = _stage("import_lead", _LEAD_TYPES)
+STAGE_INQUIRIES = _stage("import_inquiry", _INQUIRY_TYPES)
+# Without figures about the staged rows, the planner reads a million leads to change a hundred.
+ANALYZE = "ANALYZE import_lead (id)"
+
+UPDATE_LEADS = f"""
+UPDATE leads_lead lead SET {", ".join(f"{name} = staged.{name}" for name in _FILLED)}, updated_at = %(now)s
+FROM import_lead staged WHERE lead.id = staged.id AND staged.score_before IS NOT NULL
+"""
+
+INSERT_TRANSITIONS = """
+INSERT INTO leads_stagetransition (broker_id, lead_id, from_stage, to_stage, at, by_id, cause, reason)
+SELECT %(broker)s, id, '', pipeline_stage, created_at, %(by)s, %(cause)s, '' FROM import_lead
+WHERE score_before IS NULL ORDER BY id
+"""
+
+INSERT_SCORES = """
+INSERT INTO leads_scorechange (broker_id, lead_id, from_score, to_score, at, cause)
+SELECT %(broker)s, id, score_before, lead_score, %(now)s, %(cause)s FROM import_lead
+WHERE score_before IS DISTINCT FROM lead_score ORDER BY id
+"""
+
+INSERT_INQUIRIES = f"""
+INSERT INTO leads_inquiry (broker_id, import_batch_id, {", ".join(_INQUIRY_TYPES)})
+SELECT %(broker)s, %(batch)s, {", ".join(_INQUIRY_TYPES)} FROM import_inquiry
+"""
+
+
+def known_people(
+    broker_id: int, lines: Sequence[ParsedLine]
+) -> tuple[list[KnownLead], dict[tuple[str, str], KnownInquiry], list[str]]:
+    """The leads that these lines may be about, locked; and their earlier inquiries, by source and id and by digest."""
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK_BROKER, [broker_id])
+        named = [(line.source, line.external_id) for line in lines if line.external_id]
+        sources, ids = zip(*named, strict=True) if named else ((), ())
+        cursor.execute(EXTERNAL, {"broker": broker_id, "sources": list(sources), "ids": list(ids)})
+        external = cursor.fetchall()
+        cursor.execute(DIGESTS, {"broker": broker_id, "digests": [line.content_hash for line in lines]})
+        digests = [digest for (digest,) in cursor.fetchall()]
+        cursor.execute(
+            KNOWN,
+            {
+                "broker": broker_id,
+                "phones": [line.phone for line in lines if line.phone],
+                "emails": [line.email for line in lines if line.email],
+                "chats": [line.telegram_chat_id for line in lines if line.telegram_chat_id],
+                "ids": [row[3] for row in external],
+            },
+        )
+        leads = {row[0]: _lead(row) for row in cursor.fetchall()}
+    inquiries = {
+        (source, external_id): KnownInquiry(digest, leads.get(lead_id), *addresses)
+        for source, external_id, digest, lead_id, *addresses in external
+    }
+    return list(leads.values()), inquiries, digests
+
+
+def reserve_ids(leads: Iterable[KnownLead]) -> None:
+    born = list(leads)
+    with connection.cursor() as cursor:
+        cursor.execute(RESERVE, [len(born)])
+        for lead, (number,) in zip(born, cursor.fetchall(), strict=True):
+            lead.id = number
+
+
+def write_people(
+    leads: Sequence[KnownLead],
+    inquiries: Sequence[NewInquiry],
+    *,
+    broker_id: int,
+    batch_id: int,
+    by_id: int | None,
+    cause: str,
+    now: datetime,
+) -> None:
+    """Raises IntegrityError when somebody else took in one of these people in this very moment."""
+    params = {"broker": broker_id, "batch": batch_id, "by": by_id, "cause": cause, "now": now}
+    with connection.cursor() as cursor:
+        _copy(cursor, STAGE_LEADS, leads, _lead_row)
+        cursor.execute(ANALYZE)
+        cursor.execute(*_birth(broker_id, batch_id, now))
+        cursor.execute(UPDATE_LEADS, params)
+        cursor.execute(INSERT_TRANSITIONS, params)
+        cursor.execute(INSERT_SCORES, params)
+        _copy(cursor, STAGE_INQUIRIES, inquiries, _inquiry_row)
+        cursor.execute(INSERT_INQUIRIES, params)
+
+
+def _copy(cursor: Any, stage: tuple[str, str, str], items: Iterable[Any], row: Callable[[Any], Sequence[Any]]) -> None:
+    create, empty, copy_in = stage
+    cursor.execute(create)
+    cursor.execute(empty)
+    with cursor.copy(copy_in) as copy:
+        for item in items:
+            copy.write_row(row(item))
+
+
+def _birth(broker_id: int, batch_id: int, now: datetime) -> tuple[str, list[Any]]:
+    """New leads: what was staged, and of every other column of Lead its default."""
+    staged = {name: name for name in _LEAD_TYPES if name != "score_before"} | {"stage_entered_at": "created_at"}
+    given = {"broker_id": broker_id, "import_batch_id": batch_id, "updated_at": now}
+    for column in Lead._meta.concrete_fields:
+        if not column.generated and column.column not in staged:
+            given.setdefault(column.column, column.get_db_prep_save(column.get_default(), connection))
+    columns, values = ", ".join([*staged, *given]), ", ".join([*staged.values(), *["%s"] * len(given)])
+    statement = f"SELECT {values} FROM import_lead WHERE score_before IS NULL ORDER BY id"
+    return f"INSERT INTO leads_lead ({columns}) {statement}", list(given.values())
+
+
+def _lead(row: Sequence[Any]) -> KnownLead:
+    values = dict(zip(LOADED, row, strict=True))
+    for name in ("score_components", "tags", "metadata", "field_sources", "unreachable"):
+        values[name] = json.loads(values[name])
+    return KnownLead(**values)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _lead_row(lead: KnownLead) -> list[Any]:
+    return [
+        _encode(getattr(lead, name)) if kind == _JSON else getattr(lead, name) for name, kind in _LEAD_TYPES.items()
+    ]
+
+
+def _inquiry_row(inquiry: NewInquiry) -> tuple[Any, ...]:
+    line = inquiry.line
+    return (
+        inquiry.lead.id,
+        line.source,
+        inquiry.external_id,
+        line.property_ref,
+        line.text,
+        _encode(line.raw),
+        line.content_hash,
+        inquiry.at,
+    )

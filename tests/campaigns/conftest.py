@@ -1,0 +1,42 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+
+from brokers.models import Broker
+from campaigns.clock import VirtualClock
+from tests.building import NOW, a_broker, a_free_broker
+from tests.peers.counting import PROVIDER
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock(NOW)
+
+
+@pytest.fixture
+def broker(db: None) -> Broker:
+    """On the sandbox, with the usual caps."""
+    return a_broker()
+
+
+@pytest.fixture
+def free_broker(db: None) -> Broker:
+    """On the sandbox, with caps that never bind."""
+    return a_free_broker("libre")
+
+
+@pytest.fixture
+def sent_file(tmp_path: Path, settings: LazySettings) -> Path:
+    """Where the counting provider writes; it is wired as long as the test runs."""
+    settings.PROVIDERS = {**settings.PROVIDERS, **PROVIDER}
+    return tmp_path / "sends"
+
+
+@pytest.fixture
+def batch_of(settings: Any) -> Any:
+    def set_size(size: int) -> None:
+        settings.ENGINE_BATCH = size
+
+    return set_size

@@ -1,0 +1,84 @@
+"""The public page of an appointment, opened by its link."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.conf import LazySettings
+from django.test import Client
+
+from brokers.actions import create_broker
+from brokers.models import Broker, User
+from leads.actions import book_appointment, create_lead, propose_appointment
+from leads.links import booking_url
+from leads.models import Appointment, Lead
+
+NOW = datetime(2026, 11, 4, 15, tzinfo=UTC)
+
+
+@pytest.fixture
+def broker(db: None) -> Broker:
+    return create_broker(
+        name="Inmobiliaria Aurora", slug="aurora", country="CL", timezone="America/Santiago", language="en", now=NOW
+    )
+
+
+@pytest.fixture
+def lead(broker: Broker) -> Lead:
+    agent = User.objects.create(username="carla", first_name="Carla", last_name="Soto", broker=broker)
+    return create_lead(broker=broker, now=NOW, name="Ana Pérez", phone="+56987654321", assigned_to=agent)
+
+
+@pytest.fixture
+def appointment(lead: Lead) -> Appointment:
+    return propose_appointment(lead=lead, now=NOW)
+
+
+def page(appointment: Appointment) -> str:
+    response = Client().get(f"/book/{appointment.token}/")
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_url_stands_on_the_public_address(settings: LazySettings) -> None:
+    settings.PUBLIC_URL = "https://crm.example.com"
+    assert booking_url("abc-1_2") == "https://crm.example.com/book/abc-1_2/"
+
+
+def test_proposed_appointment_says_who_will_get_in_touch(appointment: Appointment) -> None:
+    html = page(appointment)
+    assert "Inmobiliaria Aurora" in html
+    assert "Carla Soto will get in touch with you to agree on the time." in html
+    assert "Proposed" in html
+
+
+def test_fixed_appointment_shows_its_time_in_the_leads_zone(appointment: Appointment) -> None:
+    starts_at = NOW + timedelta(days=1)
+    book_appointment(appointment=appointment, starts_at=starts_at, ends_at=starts_at + timedelta(hours=1), now=NOW)
+    html = page(appointment)
+    assert "Thursday, Nov. 5, 2026, 12:00" in html
+    assert "will get in touch" not in html
+
+
+def test_page_speaks_the_leads_language(lead: Lead, appointment: Appointment) -> None:
+    Lead.objects.filter(pk=lead.pk).update(language="es")
+    assert '<html lang="es">' in page(appointment)
+
+
+def test_unknown_token_is_not_found(client: Client, appointment: Appointment) -> None:
+    response = client.get(f"/book/{appointment.token}x/")
+    assert response.status_code == 404
+    assert b"<h1>" in response.content
+
+
+def test_appointment_of_a_deleted_lead_is_not_found(client: Client, lead: Lead, appointment: Appointment) -> None:
+    Lead.objects.filter(pk=lead.pk).update(deleted_at=NOW)
+    assert client.get(f"/book/{appointment.token}/").status_code == 404
+
+
+def test_page_can_only_be_looked_at(client: Client, appointment: Appointment) -> None:
+    assert client.post(f"/book/{appointment.token}/").status_code == 405
+    assert client.head(f"/book/{appointment.token}/").status_code == 200
+
+
+def test_page_shows_no_address_of_the_lead(appointment: Appointment) -> None:
+    assert "+56987654321" not in page(appointment)
