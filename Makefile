@@ -66,7 +66,7 @@ bench: $(TOOLS)
 
 messages: $(TOOLS)
 	@command -v xgettext >/dev/null || { echo 'make messages needs GNU gettext (on Debian: apt install gettext)'; exit 1; }
-	$(RUN) manage.py makemessages --locale es --locale en --ignore '.venv/*' --ignore 'var/*' --ignore 'tests/*'
+	$(RUN) manage.py makemessages --locale es --ignore '.venv/*' --ignore 'var/*' --ignore 'tests/*'
 	$(RUN) -m babel.messages.frontend compile --directory locale --domain django --statistics
 
 requirements: $(TOOLS)

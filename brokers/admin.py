@@ -8,14 +8,15 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from brokers.admin_base import HistoryAdmin, TenantAdmin, TenantForm
-from brokers.models import ApiKey, Broker, OutboxEvent, Role, User
+from brokers.models import ApiKey, OutboxEvent, Role, User
 
 
-@admin.register(Broker)
 class BrokerAdmin(TenantAdmin):
-    """Operators open brokerages; a broker admin sets the rules of their own."""
+    """Operators open brokerages; a broker admin sets the rules of their own.
 
-    born = "created_at"
+    Registered by messaging.admin: a new brokerage gets its accounts there.
+    """
+
     list_display = ("name", "slug", "country", "timezone", "is_active", "sending_paused_at")
     list_filter = ("is_active", "country")
     search_fields = ("name", "slug")

@@ -52,8 +52,11 @@ def create_campaign(*, broker: Broker, now: datetime, by: User | None = None, **
 def edit_campaign(*, campaign: Campaign, now: datetime, by: User | None = None, **settings: Any) -> Campaign:
     """Change a campaign's settings. On an activated one, those that its enrolments live by make a new version."""
     current = _locked(campaign)
-    before = _version_settings(current)
+    before, channel = _version_settings(current), current.channel
     _apply(current, settings, now)
+    if current.channel != channel and current.activated_at:
+        fault = _("channel=%(new)s is not allowed; what was activated goes on over %(old)s")
+        raise Refused("campaign_invalid", faults=[fault % {"new": current.channel, "old": channel}])
     current.save(update_fields=list(settings))
     if before != _version_settings(current) and _is_activated(current):
         _save_version(current, _current_steps(current), now, by)

@@ -31,6 +31,8 @@ SEND_LEASE = timedelta(minutes=2)
 # Ring time-out, the longest call and ten minutes for its callbacks.
 CALL_LEASE = timedelta(seconds=60) + timedelta(minutes=15) + timedelta(minutes=10)
 BROKEN_AGAIN_AFTER = timedelta(hours=1)
+# The code of a contact that its worker was too late for; no provider was asked.
+CANCELLED = "cancelled"
 LOST_WITHOUT_ANSWER = "sin_respuesta"
 
 
@@ -184,8 +186,6 @@ def _move(one: Due, now: datetime) -> tuple[str, str]:
     """`update_stage` happens right here, in its own savepoint: exactly once, and a refusal harms nobody else."""
     target = one.facts.step.target_stage
     lead = Lead.objects.get(pk=one.facts.lead.id)
-    if lead.pipeline_stage == target:
-        return LogStatus.SKIPPED, "already_there"
     reason = LOST_WITHOUT_ANSWER if target == "perdido" else ""
     try:
         with transaction.atomic():

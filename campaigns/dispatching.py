@@ -5,13 +5,13 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from django.conf import settings
 
 from campaigns.clock import Clock
-from campaigns.deciding import Dispatch
+from campaigns.deciding import CANCELLED, Dispatch
 from messaging.base import Adapter, Outcome, OutcomeKind
 from messaging.models import ChannelAccount
 from messaging.providers import adapter_for
@@ -19,18 +19,19 @@ from messaging.providers import adapter_for
 logger = logging.getLogger(__name__)
 
 STALE_AFTER = timedelta(seconds=5)
-# Nobody was called: the row goes back and is decided anew.
-CANCELLED = Outcome(OutcomeKind.REFUSED_FOR_NOW, code="cancelled", retry_after=0)
+# Nobody was asked: the row goes back and is decided anew.
+TOO_LATE = Outcome(OutcomeKind.REFUSED_FOR_NOW, code=CANCELLED)
 
 _adapters: dict[int, tuple[str, Adapter]] = {}
 _adapters_lock = threading.Lock()
 
 
-def dispatch_all(dispatches: Sequence[Dispatch], clock: Clock) -> list[tuple[Dispatch, Outcome]]:
+def dispatch_all(
+    dispatches: Sequence[Dispatch], *, decided_at: datetime, clock: Clock
+) -> list[tuple[Dispatch, Outcome]]:
     """Send each once, many at a time, in the order of their slots; one outcome for each, whatever happens."""
     if not dispatches:
         return []
-    decided_at = clock.now()
     queue = deque(sorted(dispatches, key=lambda dispatch: dispatch.slot_at))
     outcomes: list[tuple[Dispatch, Outcome]] = []
 
@@ -42,7 +43,7 @@ def dispatch_all(dispatches: Sequence[Dispatch], clock: Clock) -> list[tuple[Dis
                 return
             clock.sleep_until(dispatch.slot_at)
             is_stale = clock.now() - decided_at > STALE_AFTER
-            outcomes.append((dispatch, CANCELLED if is_stale else _send(dispatch)))
+            outcomes.append((dispatch, TOO_LATE if is_stale else _send(dispatch)))
 
     workers = min(settings.SENDER_THREADS, len(dispatches))
     wait([_threads().submit(work) for _n in range(workers)])

@@ -52,9 +52,9 @@ def run(
     broker_id = broker.pk if broker else None
     done = Pass()
     now = clock.now()
-    exited = end_what_is_over(broker_id=broker_id, clock=clock)
+    # Endings first: they look back to the watermark, which the triggers move on.
+    done.exited = end_what_is_over(broker_id=broker_id, clock=clock)
     done.enrolled = triggers.fire(now=now, broker_id=broker_id, is_virtual=clock.is_virtual)
-    done.exited = exited
     settle_due(broker_id=broker_id, clock=clock)
     _work_off(done, clock, broker_id, limit, should_stop)
     return done
@@ -112,7 +112,7 @@ def _batch(done: Pass, clock: Clock, broker_id: int | None, size: int, deadline:
         clock.sleep_until(slot)
         return True
     decided = decide_batch(groups=groups, size=size, now=now)
-    outcomes = dispatch_all(decided.dispatches, clock)
+    outcomes = dispatch_all(decided.dispatches, decided_at=now, clock=clock)
     done.steps += settle(outcomes, clock.now()) + decided.counts
     done.batches += 1
     done.taken += decided.taken

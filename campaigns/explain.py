@@ -15,7 +15,7 @@ from campaigns.decisions import Act, Decision, Exit, Postpone, Skip, decide
 from campaigns.enrollment import is_held_out
 from campaigns.facts import load
 from campaigns.models import Campaign, CampaignLog, CampaignStatus, Enrollment, EnrollmentStatus, LogStatus, Trigger
-from campaigns.reasons import explained, remedy
+from campaigns.reasons import CHECKS, explained, remedy
 from campaigns.triggers import Window, became
 from leads.filters import LeadFilter
 from leads.models import Lead
@@ -175,7 +175,8 @@ def as_text(explanation: Explanation) -> str:
     lines = [line for entry in explanation.entries for line in _entry_lines(entry)]
     if not explanation.entries:
         lines.append(_("The lead was never in this campaign."))
-    lines += [_check_line(check.as_json()) for check in explanation.obstacles]
+    lines.append(_("Could it enter now?"))
+    lines += [f"  {_check_line(check.as_json())}" for check in explanation.obstacles]
     return "\n".join(lines)
 
 
@@ -219,4 +220,5 @@ def _next_lines(decision: NextDecision) -> Iterator[str]:
 
 def _check_line(check: dict[str, Any]) -> str:
     values = ", ".join(f"{key}={value}" for key, value in check.items() if key not in ("check", "passed"))
-    return f"{'✓' if check['passed'] else '✗'} {check['check']}{f' ({values})' if values else ''}"
+    label = CHECKS.get(check["check"], check["check"])
+    return f"{'✓' if check['passed'] else '✗'} {label}{f' ({values})' if values else ''}"

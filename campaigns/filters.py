@@ -1,10 +1,12 @@
 """Conditions of a step: all that can be said about a lead, and what its enrolment knows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db.models import BooleanField, Case, Exists, F, OuterRef, Q, Value, When
+from django.db.models import BooleanField, Case, Exists, F, OuterRef, Q, Subquery, Value, When
+from django.db.models.lookups import In
 from django.utils.translation import gettext_lazy as _
 
 from brokers.refusal import Refused
@@ -19,9 +21,10 @@ def _previous_step(prefix: str, values: list[str], now: datetime) -> Q:
 
 
 def _last_call(prefix: str, values: list[str], now: datetime) -> Q:
-    calls = VoiceCall.objects.filter(message=OuterRef("message"), status__in=values)
-    last = _logs_before(action="make_call").order_by("-step_number")
-    return Q(Exists(last.filter(Exists(calls))))
+    called = _logs_before(action="make_call", message__isnull=False, step_number__lt=OuterRef("step_number"))
+    how = VoiceCall.objects.filter(message=OuterRef("message")).values("status")
+    last = called.order_by("-step_number").annotate(how=Subquery(how)).values("how")[:1]
+    return Q(In(Subquery(last), values))
 
 
 def _replied(prefix: str, value: bool, now: datetime) -> Q:
@@ -50,35 +53,41 @@ class StepFilter(LeadFilter):
     message_read = YesNoClause(_message_read, label=_("read the message before"))
 
 
-def held_conditions(
-    wanted: Mapping[int, Mapping[str, Any]], now: datetime
-) -> dict[int, tuple[tuple[str, Any, bool], ...]]:
+Answer = tuple[str, Any, bool]
+
+
+def held_conditions(wanted: Mapping[int, Mapping[str, Any]], now: datetime) -> dict[int, tuple[Answer, ...]]:
     """Which clauses of which log's conditions hold: (key, value, held) by log id, all in one statement.
 
-    `wanted` is the conditions by log id. A distinct clause is asked once for the whole batch.
+    `wanted` is the conditions by log id. Each distinct condition is read once, and each distinct clause is asked once
+    for the whole batch. One that was stored past its check holds for nobody, and harms nobody else.
     """
-    answers: dict[int, list[tuple[str, Any, bool]]] = {}
-    asked: list[tuple[int, Clause]] = []
+    logs_of: dict[str, list[int]] = defaultdict(list)
     for log_id, data in wanted.items():
+        logs_of[repr(data)].append(log_id)
+    answers: dict[int, tuple[Answer, ...]] = {}
+    clauses: dict[str, list[Clause]] = {}
+    for key, log_ids in logs_of.items():
         try:
-            asked += [(log_id, clause) for clause in StepFilter.clauses(data, now=now, prefix="lead__")]
+            clauses[key] = StepFilter.clauses(wanted[log_ids[0]], now=now, prefix="lead__")
         except Refused as refused:
-            # Stored past its check: it holds for nobody, and harms nobody else.
-            answers[log_id] = [("condition_invalid", str(refused), False)]
-    for log_id, clause, answer in _answers(asked):
-        answers.setdefault(log_id, []).append((clause.key, clause.value, answer))
-    return {log_id: tuple(found) for log_id, found in answers.items()}
+            answers |= dict.fromkeys(log_ids, (("condition_invalid", str(refused), False),))
+    return answers | _ask(clauses, logs_of)
 
 
-def _answers(asked: Sequence[tuple[int, Clause]]) -> Iterator[tuple[int, Clause, bool]]:
-    if not asked:
-        return
-    names = {(clause.key, repr(clause.value)): f"clause_{n}" for n, (_log, clause) in enumerate(asked)}
-    columns = {names[clause.key, repr(clause.value)]: _boolean(clause.q) for _log, clause in asked}
-    logs = CampaignLog.objects.filter(pk__in={log_id for log_id, _clause in asked})
-    held = {row["pk"]: row for row in logs.annotate(**columns).values("pk", *columns)}
-    for log_id, clause in asked:
-        yield log_id, clause, held[log_id][names[clause.key, repr(clause.value)]]
+def _ask(clauses: Mapping[str, list[Clause]], logs_of: Mapping[str, list[int]]) -> dict[int, tuple[Answer, ...]]:
+    distinct = {(clause.key, repr(clause.value)): clause for found in clauses.values() for clause in found}
+    if not distinct:
+        return {}
+    columns = {name: f"clause_{n}" for n, name in enumerate(distinct)}
+    booleans = {columns[name]: _boolean(clause.q) for name, clause in distinct.items()}
+    logs = CampaignLog.objects.filter(pk__in=[log_id for key in clauses for log_id in logs_of[key]])
+    held = {row["pk"]: row for row in logs.annotate(**booleans).values("pk", *booleans)}
+    return {
+        log_id: tuple((c.key, c.value, held[log_id][columns[c.key, repr(c.value)]]) for c in found)
+        for key, found in clauses.items()
+        for log_id in logs_of[key]
+    }
 
 
 def _boolean(q: Q) -> Case:

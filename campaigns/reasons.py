@@ -41,7 +41,6 @@ REASONS = {
     ),
     "no_agent": Reason(_("Nobody is assigned to the lead, so nobody can meet them."), _("Assign an agent.")),
     "move_refused": Reason(_("The pipeline does not allow this move."), _("Look at the stages of the campaign.")),
-    "already_there": Reason(_("The lead is in that stage already."), _("Nothing.")),
     # the step failed
     "template_inactive": Reason(_("The template is not active."), _("Activate the template.")),
     "no_account": Reason(_("There is no account for this channel."), _("Add an account for the channel.")),
@@ -66,6 +65,28 @@ REASONS = {
         _("Look at the server's log; it is tried again every hour."),
     ),
     "refused_for_now": Reason(_("The provider could not take it just then."), _("It is tried again.")),
+}
+
+CHECKS = {
+    "exits": _("Nothing has ended the enrolment"),
+    "in_time": _("It is in time"),
+    "automation": _("Automation may act"),
+    "human_in_contact": _("No person is in contact with the lead"),
+    "condition": _("The condition of the step holds"),
+    "ready": _("There is a text, an account and an agent"),
+    "address": _("The lead can be reached"),
+    "permission": _("The lead has not objected"),
+    "treatment": _("The treatment allows it"),
+    "window": _("It is within the contact hours"),
+    "caps": _("The lead was not contacted too often"),
+    "variables": _("Every variable has a value"),
+    "campaign_active": _("The campaign is active"),
+    "lead_present": _("The lead is there"),
+    "may_enter": _("The lead may enter (again)"),
+    "room": _("There is room in the campaign"),
+    "not_held_out": _("The lead is not held out"),
+    "trigger": _("The trigger's condition holds"),
+    "became_true": _("The trigger happened while the campaign was collecting"),
 }
 
 

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from campaigns import sql
 from campaigns.backoff import retry_at
-from campaigns.deciding import Dispatch, ending
+from campaigns.deciding import CANCELLED, Dispatch, ending
 from campaigns.facts import Due, load
 from campaigns.models import LogStatus
 from leads.actions import mark_unreachable, record_call
@@ -63,13 +63,14 @@ def settle(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> Count
     sql.run(sql.SETTLE_MESSAGES, sql.columns_of([_message_row(*pair) for pair in outcomes]) | {"now": now})
     endings, releases = [], []
     for dispatch, outcome in outcomes:
-        if outcome.kind == OutcomeKind.REFUSED_FOR_NOW and not _is_last(dispatch):
+        if outcome.kind == OutcomeKind.REFUSED_FOR_NOW and not _is_last(dispatch, outcome):
             releases.append(_release(dispatch, outcome, now))
         elif outcome.kind != OutcomeKind.ACCEPTED or dispatch.envelope.channel != CALL:
             endings.append(_ending(dispatch, outcome, now))
     sql.finish(endings, now)
     if releases:
         sql.run(sql.RELEASE, sql.columns_of(releases) | {"now": now})
+    _hold_accounts(outcomes, now)
     _mark_unreachable(outcomes, now)
     _ring(
         [dispatch.envelope.message_id for dispatch, outcome in outcomes if _is_simulated_call(dispatch, outcome)], now
@@ -91,20 +92,21 @@ def _message_row(dispatch: Dispatch, outcome: Outcome) -> _MessageRow:
         status = MessageStatus.SENDING  # until the call has ended
     elif outcome.kind == OutcomeKind.ACCEPTED and outcome.delivered:
         status = MessageStatus.DELIVERED
-    if outcome.code == "cancelled":
+    if outcome.code == CANCELLED:
         status = MessageStatus.CANCELLED
     return _MessageRow(
         dispatch.envelope.message_id, status, outcome.provider_id, outcome.code[:60], outcome.error[:2000]
     )
 
 
-def _is_last(dispatch: Dispatch) -> bool:
-    return dispatch.due.facts.attempts + 1 >= MAX_ATTEMPTS
+def _is_last(dispatch: Dispatch, outcome: Outcome) -> bool:
+    """Whether this was the last attempt; what no provider was asked about does not use them up."""
+    return outcome.code != CANCELLED and dispatch.due.facts.attempts + 1 >= MAX_ATTEMPTS
 
 
 def _release(dispatch: Dispatch, outcome: Outcome, now: datetime) -> _Release:
     facts = dispatch.due.facts
-    due_at = retry_at(now, facts.attempts + 1, facts.log_id, outcome.retry_after)
+    due_at = now if outcome.code == CANCELLED else retry_at(now, facts.attempts + 1, facts.log_id, outcome.retry_after)
     return _Release(facts.log_id, dispatch.envelope.message_id, due_at, outcome.code[:60] or "refused_for_now")
 
 
@@ -116,6 +118,17 @@ def _ending(dispatch: Dispatch, outcome: Outcome, now: datetime) -> sql.Ending:
     if outcome.kind == OutcomeKind.REFUSED_FOR_NOW:
         return ending(dispatch.due, LogStatus.FAILED, "gave_up", None, now)
     return ending(dispatch.due, LogStatus.FAILED, (outcome.code or "refused")[:60], None, now)
+
+
+def _hold_accounts(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> None:
+    """A provider that asks for a pause gets it, from all processes: no slot of that account comes earlier."""
+    pauses: dict[int, float] = {}
+    for dispatch, outcome in outcomes:
+        if outcome.retry_after:
+            pauses[dispatch.account.pk] = max(pauses.get(dispatch.account.pk, 0.0), outcome.retry_after)
+    if pauses:
+        until = [now + timedelta(seconds=seconds) for seconds in pauses.values()]
+        sql.run(sql.HOLD_ACCOUNTS, {"accounts": list(pauses), "until": until})
 
 
 def _mark_unreachable(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> None:

@@ -108,11 +108,12 @@ HAPPENED = {
         SELECT FROM leads_scorechange x WHERE x.broker_id = c.broker_id AND {IN_WINDOW}""",
     "stage_change": f"""
         SELECT FROM leads_stagetransition x WHERE x.broker_id = c.broker_id AND {IN_WINDOW}
-        AND c.trigger_condition -> 'stage' ? x.to_stage""",
+        AND (c.trigger_condition -> 'stage' ? x.to_stage
+             OR x.to_stage = ANY(regexp_split_to_array(c.trigger_condition ->> 'stage', ' *, *')))""",
     # One campaign with a wrong number must not stop everybody's triggers: CASE keeps the cast from seeing it.
     "inactivity": """
-        SELECT FROM (SELECT CASE WHEN c.trigger_condition ->> 'inactivity_days' ~ '^[0-9]{1,4}$'
-            THEN make_interval(days => (c.trigger_condition ->> 'inactivity_days')::int) END AS age) a,
+        SELECT FROM (SELECT CASE WHEN c.trigger_condition ->> 'inactivity_days' ~ '^ *[0-9]{1,4}([.]0*)? *$'
+            THEN make_interval(days => (c.trigger_condition ->> 'inactivity_days')::numeric::int) END AS age) a,
         LATERAL (SELECT FROM leads_lead x WHERE x.broker_id = c.broker_id
             AND x.last_activity_at > greatest(c.collects_from, s.swept_to - %(overlap)s) - a.age
             AND x.last_activity_at <= %(now)s - a.age LIMIT 1) one""",
@@ -217,6 +218,16 @@ WITH wanted AS (
 UPDATE messaging_channelaccount a SET next_slot_at = locked.start + make_interval(secs => locked.n / locked.rate)
 FROM locked WHERE a.id = locked.id
 RETURNING a.id, locked.start, a.rate
+"""
+
+HOLD_ACCOUNTS = """
+WITH locked AS (
+    SELECT a.id, h.until FROM messaging_channelaccount a
+    JOIN unnest(%(accounts)s::bigint[], %(until)s::timestamptz[]) AS h(account_id, until) ON h.account_id = a.id
+    ORDER BY a.id FOR NO KEY UPDATE OF a
+)
+UPDATE messaging_channelaccount a SET next_slot_at = greatest(a.next_slot_at, locked.until)
+FROM locked WHERE a.id = locked.id
 """
 
 # The Message and the stamp on its row are one statement: a row is dispatched exactly when its key was free.

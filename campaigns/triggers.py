@@ -1,5 +1,6 @@
 """Which leads became what a campaign waits for since the last pass. Set-based, incremental, edge-triggered."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +16,8 @@ from campaigns.models import Campaign, Trigger
 from leads.filters import LeadFilter
 from leads.models import Cause, Lead, ScoreChange, StageTransition
 
+logger = logging.getLogger(__name__)
+
 OVERLAP = timedelta(minutes=10)
 Became = tuple[QuerySet[Lead], Any, Any]
 SILENT_CAUSES = (Cause.CORRECTION, Cause.MIGRATION)
@@ -24,6 +27,8 @@ OWN_KEYS = {
     Trigger.STAGE_CHANGE: ("stage",),
     Trigger.INACTIVITY: ("inactivity_days",),
 }
+# What a condition holds that says nothing.
+EMPTY: tuple[Any, ...] = (None, "", [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,29 +77,29 @@ def _collect(campaign_id: int, window: Window, now: datetime) -> Intake:
             happened_at=happened_at,
             now=now,
         )
-    except Refused:
-        # Paused meanwhile, or a condition that was changed past its check: this campaign waits, the others go on.
+    except Refused as refused:
+        # Paused meanwhile, or a condition that was changed past its check: the others go on.
+        logger.warning("Campaign %s took nobody in: %s", campaign_id, refused)
         return Intake()
 
 
 def became(campaign: Campaign, window: Window) -> Became:
     """The leads that became what the campaign waits for within the window, with evidence and moment as expressions.
 
-    Raises Refused `condition_invalid`.
+    The trigger's own keys give the moment, the others narrow it. Raises Refused `condition_invalid`.
     """
-    own = {key: campaign.trigger_condition[key] for key in own_keys(campaign)}
-    narrowing = {key: value for key, value in campaign.trigger_condition.items() if key not in own}
+    condition = campaign.trigger_condition
+    said = LeadFilter.checked(condition, now=window.until).form.cleaned_data
+    own = {key: said[key] for key in OWN_KEYS[Trigger(campaign.triggered_by)] if said[key] not in EMPTY}
+    if not own:
+        raise Refused("condition_invalid", f"the trigger {campaign.triggered_by} has no condition of its own")
+    narrowing = {key: value for key, value in condition.items() if key not in own}
     leads = LeadFilter.apply(Lead.objects.filter(broker=campaign.broker_id), narrowing, now=window.until)
     return _BECAME[campaign.triggered_by](campaign, leads, own, window)
 
 
-def own_keys(campaign: Campaign) -> list[str]:
-    """The keys of the trigger itself; the others narrow it."""
-    return [key for key in OWN_KEYS[Trigger(campaign.triggered_by)] if key in campaign.trigger_condition]
-
-
 def _became_score(campaign: Campaign, leads: QuerySet[Lead], own: dict[str, Any], window: Window) -> Became:
-    low, high = int(own.get("score_min", 0)), int(own.get("score_max", 100))
+    low, high = own.get("score_min", 0), own.get("score_max", 100)
     outside = Q(from_score=None) | Q(from_score__lt=low) | Q(from_score__gt=high)
     changes = ScoreChange.objects.filter(
         outside,
@@ -109,16 +114,15 @@ def _became_score(campaign: Campaign, leads: QuerySet[Lead], own: dict[str, Any]
 
 
 def _became_stage(campaign: Campaign, leads: QuerySet[Lead], own: dict[str, Any], window: Window) -> Became:
-    stages = own["stage"] if isinstance(own["stage"], list) else [own["stage"]]
     moves = StageTransition.objects.filter(
-        broker=campaign.broker_id, to_stage__in=stages, at__gte=window.since, at__lte=window.until
+        broker=campaign.broker_id, to_stage__in=own["stage"], at__gte=window.since, at__lte=window.until
     ).exclude(cause__in=SILENT_CAUSES)
     evidence = JSONObject(transition=F("id"), **{"from": F("from_stage"), "to": F("to_stage")}, at=F("at"))
     return _happened(leads, moves, evidence)
 
 
 def _became_inactive(campaign: Campaign, leads: QuerySet[Lead], own: dict[str, Any], window: Window) -> Became:
-    silence = timedelta(days=int(own["inactivity_days"]))
+    silence = timedelta(days=own["inactivity_days"])
     fell = leads.filter(last_activity_at__gt=window.since - silence, last_activity_at__lte=window.until - silence)
     return fell, JSONObject(last_activity_at=F("last_activity_at")), F("last_activity_at") + silence
 

@@ -7,7 +7,7 @@ is a Q over the lead's own columns: no joins, no casts.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import django_filters as filters
@@ -97,12 +97,21 @@ class OneOrMoreField(TextListField):
         return items
 
 
+class YesNoSelect(forms.NullBooleanSelect):
+    """Hands on what came, so that the field can refuse what it does not know."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        return data.get(name)
+
+
 class YesNoField(forms.NullBooleanField):
     """true or false; anything else is refused instead of read as "unknown"."""
 
+    widget = YesNoSelect
+
     def to_python(self, value: Any) -> bool | None:  # type: ignore[override]
         words = {True: True, False: False, "true": True, "false": False, "on": True, "1": True, "0": False}
-        if value in (None, ""):
+        if value in (None, "", "unknown"):
             return None
         if isinstance(value, bool | str) and value in words:
             return words[value]
@@ -112,6 +121,22 @@ class YesNoField(forms.NullBooleanField):
 class StrictIntegerField(forms.IntegerField):
     def to_python(self, value: Any) -> int | None:
         if isinstance(value, bool | float):
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(value)
+
+
+class StrictTextField(forms.CharField):
+    default_error_messages = {"invalid": _("Use a text.")}
+
+    def to_python(self, value: Any) -> str | None:
+        if value is not None and not isinstance(value, str):
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(value)
+
+
+class StrictMomentField(forms.DateTimeField):
+    def to_python(self, value: Any) -> datetime | None:
+        if value is not None and not isinstance(value, str | date):
             raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
         return super().to_python(value)
 
@@ -150,11 +175,11 @@ class YesNoClause(ClauseFilter):
 
 
 class TextClause(ClauseFilter):
-    field_class = forms.CharField
+    field_class = StrictTextField
 
 
 class MomentClause(ClauseFilter):
-    field_class = forms.DateTimeField
+    field_class = StrictMomentField
 
 
 class AssignedClause(ClauseFilter):

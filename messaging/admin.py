@@ -7,9 +7,23 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from brokers.admin import BrokerAdmin
 from brokers.admin_base import HistoryAdmin, TenantAdmin, TenantForm
+from brokers.models import Broker
+from messaging.accounts import open_brokerage
 from messaging.models import ChannelAccount, Message, WebhookEvent
 from messaging.providers import adapter_for, channels_of
+
+
+@admin.register(Broker)
+class OpensBrokerages(BrokerAdmin):
+    """The page of a brokerage, which is opened here with what it needs to try everything."""
+
+    def save_model(self, request: HttpRequest, obj: Broker, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+        else:
+            obj.pk = open_brokerage(now=self.now(), **form.cleaned_data).pk
 
 
 class SecretField(forms.JSONField):

@@ -181,13 +181,12 @@ def _apply_status(account: ChannelAccount, stored: WebhookEvent, event: Event, n
 
 def apply_status(*, message: Message, status: str, now: datetime, code: str = "", provider_id: str = "") -> bool:
     """Move a sent message on, never backwards; whether it moved. The caller holds the lead."""
-    stamps: dict[str, Any] = {f"{status}_at": now}
+    is_failed = status == MessageStatus.FAILED
+    stamps: dict[str, Any] = {f"{status}_at": now, "error_code": code[:60] if is_failed else "", "error": ""}
     if status in (MessageStatus.DELIVERED, MessageStatus.READ):
         stamps["sent_at"] = Coalesce("sent_at", now)
     if status == MessageStatus.READ:
         stamps["delivered_at"] = Coalesce("delivered_at", now)
-    if status == MessageStatus.FAILED:
-        stamps["error_code"] = code[:60]
     if provider_id:
         stamps["provider_id"] = provider_id
     movable = Message.objects.filter(pk=message.pk, status__in=MAY_FOLLOW[MessageStatus(status)])

@@ -20,6 +20,9 @@ NO_SUCH_ADDRESS_WORDS = re.compile(
 ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 CLOSING = 421
 START_OF_TEXT = 354
+# After these nobody knows which answer belongs to which command.
+LOST, MISUNDERSTOOD = "connection_lost", "reply_unknown"
+OUT_OF_STEP = {LOST, MISUNDERSTOOD}
 
 Reply = tuple[int, bytes]
 
@@ -52,7 +55,8 @@ class Smtp(Adapter):
     """Credentials: host, port, username, password, security (`auto starttls ssl none`)."""
 
     channels = frozenset({"email"})
-    answer_within: ClassVar[float] = 20.0
+    # Seconds. A server may think long about a whole mail, and giving up on it leaves the outcome unknown.
+    waits: ClassVar[dict[str, float]] = {"answer_within": 10.0, "verdict_within": 60.0}
 
     def faults(self) -> list[str]:
         credentials = self._credentials()
@@ -81,7 +85,7 @@ class Smtp(Adapter):
             letter = Letter.of(compose(envelope, sender=address, sender_name=name))
         except ValueError as error:
             return Outcome(OutcomeKind.REFUSED, code="invalid_address", error=str(error))
-        return deliver(letter, Server.of(self._credentials(), self.answer_within))
+        return deliver(letter, Server.of(self._credentials(), **self.waits))
 
     def _credentials(self) -> dict[str, Any]:
         return cast(dict[str, Any], self.account.credentials)
@@ -110,8 +114,9 @@ def deliver(letter: Letter, server: Server) -> Outcome:
 def _deliver_over(session: smtplib.SMTP, letter: Letter, server: Server) -> Outcome:
     is_reusable = False
     try:
-        outcome = _transaction(session, letter)
-        is_reusable = outcome.kind == OutcomeKind.ACCEPTED or _reset(session)
+        outcome = _transaction(session, letter, server)
+        is_accepted = outcome.kind == OutcomeKind.ACCEPTED
+        is_reusable = is_accepted or (outcome.code not in OUT_OF_STEP and _reset(session))
         return outcome
     finally:
         if is_reusable:
@@ -120,8 +125,9 @@ def _deliver_over(session: smtplib.SMTP, letter: Letter, server: Server) -> Outc
             session.close()
 
 
-def _transaction(session: smtplib.SMTP, letter: Letter) -> Outcome:
+def _transaction(session: smtplib.SMTP, letter: Letter, server: Server) -> Outcome:
     """One mail. Lost before the final dot, nobody has it; lost after it, nobody knows."""
+    _wait(session, server.answer_within)
     refusal = _open_transaction(session, letter)
     if refusal is not None:
         return refusal
@@ -130,10 +136,11 @@ def _transaction(session: smtplib.SMTP, letter: Letter) -> Outcome:
     except OSError as error:
         return _lost(error)
     try:
+        _wait(session, server.verdict_within)
         session.send(b".\r\n")
         code, text = session.getreply()
     except OSError as error:
-        return Outcome(OutcomeKind.UNKNOWN, letter.message_id, code="connection_lost", error=str(error))
+        return Outcome(OutcomeKind.UNKNOWN, letter.message_id, code=LOST, error=str(error))
     return _verdict((code, text), letter)
 
 
@@ -161,12 +168,12 @@ def _verdict(reply: Reply, letter: Letter) -> Outcome:
         return Outcome(OutcomeKind.ACCEPTED, letter.message_id)
     if reply[0] // 100 in (4, 5):
         return _refusal(reply)
-    return Outcome(OutcomeKind.UNKNOWN, letter.message_id, code="reply_unknown", error=_words(reply))
+    return Outcome(OutcomeKind.UNKNOWN, letter.message_id, code=MISUNDERSTOOD, error=_words(reply))
 
 
 def _refusal(reply: Reply, *, is_about_recipient: bool = True) -> Outcome:
     kind = OutcomeKind.REFUSED if reply[0] // 100 == 5 else OutcomeKind.REFUSED_FOR_NOW
-    code = f"smtp_{reply[0]}"
+    code = f"smtp_{reply[0]}" if reply[0] // 100 in (4, 5) else MISUNDERSTOOD
     if kind == OutcomeKind.REFUSED and is_about_recipient and _says_no_such_address(reply):
         code = "invalid_address"
     return Outcome(kind, code=code, error=_words(reply))
@@ -180,8 +187,13 @@ def _says_no_such_address(reply: Reply) -> bool:
     return reply[0] == 550 and bool(NO_SUCH_ADDRESS_WORDS.search(text))
 
 
+def _wait(session: smtplib.SMTP, seconds: float) -> None:
+    if session.sock is not None:
+        session.sock.settimeout(seconds)
+
+
 def _lost(error: Exception) -> Outcome:
-    return Outcome(OutcomeKind.REFUSED_FOR_NOW, code="connection_lost", error=str(error))
+    return Outcome(OutcomeKind.REFUSED_FOR_NOW, code=LOST, error=str(error))
 
 
 def _reset(session: smtplib.SMTP) -> bool:

@@ -33,17 +33,18 @@ class NoSession(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where and as whom to log in. `answer_within` is in seconds, for each command."""
+    """Where and as whom to log in; how many seconds to wait for the answer to a command, and to a whole mail."""
 
     host: str
     port: int
     username: str
     password: str = field(repr=False)
     security: str
-    answer_within: float
+    answer_within: float = 10.0
+    verdict_within: float = 60.0
 
     @classmethod
-    def of(cls, credentials: Mapping[str, Any], answer_within: float) -> Self:
+    def of(cls, credentials: Mapping[str, Any], **waits: float) -> Self:
         """Raises ValueError when the port is no number."""
         security = str(credentials.get("security") or "auto")
         usual = IMPLICIT_TLS_PORT if security == "ssl" else SUBMISSION_PORT
@@ -56,7 +57,7 @@ class Server:
             username=str(credentials.get("username") or ""),
             password=str(credentials.get("password") or ""),
             security=security,
-            answer_within=answer_within,
+            **waits,
         )
 
     @property
@@ -98,7 +99,6 @@ def _connect(server: Server) -> smtplib.SMTP:
     else:
         session = smtplib.SMTP(server.host, server.port, local_hostname=name, timeout=timeout)
     assert session.sock is not None
-    session.sock.settimeout(server.answer_within)
     # The final dot is a write of its own; without this it would wait until the text is acknowledged.
     session.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return session

@@ -73,7 +73,7 @@ def sandbox_answer(request: HttpRequest, lead_id: int) -> HttpResponse:
     except ValueError:
         messages.error(request, _("This form is too old; please write it again."))
     address = reverse("messaging:sandbox-phone", args=[lead.pk])
-    return redirect(f"{address}?{urlencode({'channel': channel})}#end")
+    return redirect(f"{address}?{urlencode({'channel': channel})}")
 
 
 def _lead_or_404(request: HttpRequest, lead_id: int) -> Lead:

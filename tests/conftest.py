@@ -88,7 +88,8 @@ def command_environment(db: None) -> dict[str, str]:
 
 def address(role: dict[str, str]) -> str:
     where = connection.settings_dict
-    user, password, host = (quote(text, safe="") for text in (role["USER"], role["PASSWORD"], where["HOST"]))
+    host = where["HOST"] or where["OPTIONS"].get("host", "")
+    user, password, host = (quote(text, safe="") for text in (role["USER"], role["PASSWORD"], host))
     port = f":{where['PORT']}" if where["PORT"] else ""
     return f"postgres://{user}:{password}@{port}/{where['NAME']}?host={host}"
 

@@ -62,8 +62,9 @@ def start(var_dir: Path) -> str:
     if place is None or not is_running(place):
         try:
             place = _places[var_dir] = _start(var_dir)
-        except OSError as error:
-            advice = " (run Embudo always as the same user)" if error.errno == errno.EACCES else ""
+        except (OSError, subprocess.SubprocessError) as error:
+            is_closed = getattr(error, "errno", None) == errno.EACCES
+            advice = " (run Embudo always as the same user)" if is_closed else ""
             raise NoServer(f"PostgreSQL cannot be started: {error}{advice}") from error
     return place.socket_folder
 

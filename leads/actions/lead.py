@@ -121,7 +121,11 @@ def _check_agents(broker_id: int, agents: Sequence[User]) -> None:
 @transaction.atomic
 def rescore(*, lead: Lead, now: datetime, cause: str) -> Lead:
     """Compute the score of a lead from its facts as they are in the database; a ScoreChange only when it changed."""
-    fresh = locked(lead)
+    return apply_score(locked(lead), now=now, cause=cause)
+
+
+def apply_score(fresh: Lead, *, now: datetime, cause: str) -> Lead:
+    """Score a lead that was read under its lock."""
     rules = fresh.broker.rules.score
     result = scoring.score(scoring.ScoreFacts.of(fresh), rules, now)
     status = scoring.status(result.total, fresh.pipeline_stage, rules)

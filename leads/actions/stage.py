@@ -4,11 +4,11 @@ from datetime import datetime
 
 from django.db import transaction
 from django.utils.translation import gettext as _
-from django_fsm import ConcurrentTransition
+from django_fsm import ConcurrentTransition, can_proceed
 
 from brokers.models import User
 from brokers.refusal import Refused
-from leads.actions.lead import locked, rescore
+from leads.actions.lead import apply_score, locked
 from leads.models import Cause, Lead, Stage, StageTransition
 
 
@@ -46,7 +46,7 @@ def move_stage(*, lead: Lead, to: str, now: datetime, cause: str, by: User | Non
         reason=reason,
     )
     # What fires no stage trigger must not fire one by the points that the stage is worth.
-    return rescore(lead=moved, now=now, cause=cause if cause in (Cause.CORRECTION, Cause.MIGRATION) else "stage")
+    return apply_score(moved, now=now, cause=cause if cause in (Cause.CORRECTION, Cause.MIGRATION) else "stage")
 
 
 def allowed_moves(lead: Lead) -> list[str]:
@@ -70,8 +70,8 @@ def _make_transition(lead: Lead, to: str, cause: str) -> None:
     if cause == Cause.CORRECTION and lead.pipeline_stage != to:
         lead.correct(to)
         return
-    for move in lead.get_available_pipeline_stage_transitions():
-        if move.target == to:
+    for move in lead.get_all_pipeline_stage_transitions():
+        if move.source == lead.pipeline_stage and move.target == to and can_proceed(getattr(lead, move.name)):
             getattr(lead, move.name)()
             return
     message = _("A lead in %(stage)s cannot go to %(to)s; allowed from there: %(allowed)s.") % {

@@ -192,7 +192,7 @@ class Merger:
             **{name: getattr(line, name) for name in _COPIED},
             tags=list(line.tags),
             metadata=dict(line.metadata),
-            field_sources=self._sources((*filter(line.__getattribute__, _COPIED), *line.metadata)),
+            field_sources=self._sources(_said_by(line)),
             pipeline_stage=(self.circumstances.is_history and line.stage) or "entrada",
             created_at=self._at(line),
             last_activity_at=self.circumstances.now,
@@ -283,6 +283,11 @@ class Merger:
         lead.score_before = lead.lead_score if lead.status else None
         lead.lead_score, lead.score_components = result.total, result.components
         lead.status = scoring.status(result.total, lead.pipeline_stage, rules)
+
+
+def _said_by(line: ParsedLine) -> Iterator[str]:
+    yield from (name for name in _COPIED if getattr(line, name) not in (None, ""))
+    yield from (key for key in line.metadata if key not in _FACT_KEYS)
 
 
 def _fill_said(lead: KnownLead, line: ParsedLine) -> Iterator[str]:

@@ -7,6 +7,8 @@ KEY UPDATE; no table is qualified by a schema.
 import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from django.db import connection
@@ -222,10 +224,35 @@ def _lead(row: Sequence[Any]) -> KnownLead:
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
+@lru_cache(maxsize=4096)  # tags and scores repeat themselves
+def _encode_items(items: tuple[Any, ...], *, is_object: bool) -> str:
+    return _encode(dict(items) if is_object else items)
+
+
+@lru_cache(maxsize=4096)
+def _encode_sources(names: tuple[str, ...], by: str, at: str) -> str:
+    return _encode(dict.fromkeys(names, {"by": by, "at": at}))
+
+
+def _sources(lead: KnownLead) -> str:
+    """Of a lead that was born in this batch every field has the same stamp."""
+    if lead.score_before is not None:
+        return _encode(lead.field_sources)
+    stamp = next(iter(lead.field_sources.values()))
+    return _encode_sources(tuple(lead.field_sources), stamp["by"], stamp["at"])
+
+
+_ENCODERS: dict[str, Callable[[KnownLead], str]] = {
+    "score_components": lambda lead: _encode_items(tuple(lead.score_components.items()), is_object=True),
+    "tags": lambda lead: _encode_items(tuple(lead.tags), is_object=False),
+    "metadata": lambda lead: _encode(lead.metadata),
+    "field_sources": _sources,
+}
+_LEAD_READERS = [_ENCODERS.get(name) or attrgetter(name) for name in _LEAD_TYPES]
+
+
 def _lead_row(lead: KnownLead) -> list[Any]:
-    return [
-        _encode(getattr(lead, name)) if kind == _JSON else getattr(lead, name) for name, kind in _LEAD_TYPES.items()
-    ]
+    return [read(lead) for read in _LEAD_READERS]
 
 
 def _inquiry_row(inquiry: NewInquiry) -> tuple[Any, ...]:

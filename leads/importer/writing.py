@@ -3,7 +3,6 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -174,17 +173,9 @@ def _batch_row(broker: Broker, path: Path, sha256: str, by: User | None, now: da
 
 
 def _chunks(leads: LeadFile, size: int) -> Iterator[list[Line]]:
-    """The next chunk is read while the database writes this one."""
     lines = iter(leads)
-    with ThreadPoolExecutor(1) as reader:
-        ahead = reader.submit(_chunk, lines, size)
-        while chunk := ahead.result():
-            ahead = reader.submit(_chunk, lines, size)
-            yield chunk
-
-
-def _chunk(lines: Iterator[Line], size: int) -> list[Line]:
-    return list(islice(lines, size))
+    while chunk := list(islice(lines, size)):
+        yield chunk
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from django.test import Client
 
 from brokers.models import Broker, User
 from brokers.rules import default_contact_window
+from messaging.models import ChannelAccount
 from tests.brokers.admin_pages import admin_url, errors, saved, signed_in
 from tests.brokers.everything import Brokerage
 
@@ -68,7 +69,15 @@ def test_name_in_addresses_country_and_life_are_the_operators(browser: Client, a
 def test_operator_opens_a_brokerage() -> None:
     browser = signed_in(User.objects.create_superuser("operator"))
     assert saved(browser, admin_url(Broker, "add"), name="Austral", slug="austral").status_code == 302
-    assert Broker.objects.get(slug="austral").created_at is not None
+    austral = Broker.objects.get(slug="austral")
+    assert austral.created_at is not None
+    assert ChannelAccount.objects.filter(broker=austral, sandbox=True, is_default=True).count() == 4
+
+
+def test_brokerage_in_no_country_is_refused() -> None:
+    browser = signed_in(User.objects.create_superuser("operator"))
+    answer = saved(browser, admin_url(Broker, "add"), name="Austral", slug="austral", country="XX")
+    assert errors(answer) == {"country": ["country='XX' is not allowed; use an ISO code such as CL, CO, MX or ES"]}
 
 
 def test_broker_admin_opens_none(browser: Client) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from brokers.rules import ContactWindow, default_contact_window
-from campaigns.decisions import Act, Decision, Exit, LeadFacts, Postpone, Skip, Step, StepFacts, Template, decide
+from campaigns.decisions import Act, Decision, LeadFacts, Postpone, Skip, Step, StepFacts, Template, decide
 from messaging.policy import ContactFacts, Permission
 from templates_app.merge import compile_text
 from templates_app.variables import Surroundings

@@ -89,7 +89,9 @@ def test_division_leaves_out_groups_that_get_nothing() -> None:
         ("1000", None, 50),
     ],
 )
-def test_division_gives_an_account_what_it_may_send_in_a_second(rate: str | None, ahead: float | None, rows: int) -> None:
+def test_division_gives_an_account_what_it_may_send_in_a_second(
+    rate: str | None, ahead: float | None, rows: int
+) -> None:
     slot = None if ahead is None else NOW + ahead * SECOND
     limited = group(1, 50, rate=rate and Decimal(rate), next_slot_at=slot)
     assert quotas(limited).get(1, 0) == rows

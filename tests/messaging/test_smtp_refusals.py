@@ -19,7 +19,7 @@ MakeEnvelope = Callable[..., Envelope]
 
 
 class HastySmtp(Smtp):
-    answer_within = 0.3
+    waits = {"answer_within": 0.3, "verdict_within": 0.3}
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_send_lost_within_the_text_reached_nobody() -> None:
     text = b"a line of the text, again and again\r\n" * 400_000
     letter = Letter(sender="a@a.example", recipient="b@b.example", data=text, message_id="<1@a.example>")
     with raw_smtp_peer(acts={"TEXT": HANG_UP}) as peer:
-        outcome = deliver(letter, Server.of({"host": "127.0.0.1", "port": peer.port}, 2.0))
+        outcome = deliver(letter, Server.of({"host": "127.0.0.1", "port": peer.port}))
     assert (outcome.kind, outcome.code) == (FOR_NOW, "connection_lost")
 
 
@@ -139,3 +139,25 @@ def test_faults_names_a_missing_sender(mail_account: Account) -> None:
 
 def test_faults_of_a_whole_account_are_none(mail_account: Account) -> None:
     assert Smtp(mail_account(25)).faults() == []
+
+
+def test_send_waits_longer_for_the_verdict_than_for_a_command(mail_account: Account, envelope: MakeEnvelope) -> None:
+    class Patient(Smtp):
+        waits = {"answer_within": 0.1, "verdict_within": 5.0}
+
+    with smtp_peer() as peer:
+        peer.thinks_for = 0.4
+        outcome = Patient(mail_account(peer.port)).send(envelope())
+    assert outcome.kind == OutcomeKind.ACCEPTED
+
+
+@pytest.mark.parametrize("point", ["RCPT", "DATA"])
+def test_send_misunderstood_before_the_text_reached_nobody_and_ends_the_session(
+    mail_account: Account, envelope: MakeEnvelope, point: str
+) -> None:
+    with raw_smtp_peer(acts={point: "what?"}) as peer:
+        outcome = Smtp(mail_account(peer.port)).send(envelope())
+        peer.acts.clear()
+        assert Smtp(mail_account(peer.port)).send(envelope()).kind == OutcomeKind.ACCEPTED
+    assert (outcome.kind, outcome.code) == (FOR_NOW, "reply_unknown")
+    assert (peer.connections, len(peer.texts)) == (2, 1)

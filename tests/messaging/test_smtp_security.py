@@ -90,7 +90,7 @@ def test_ssl_with_a_strange_certificate_sends_nothing(
 
 
 def test_auto_on_the_port_of_implicit_tls_means_ssl() -> None:
-    assert Server.of({"host": "mail.example.com", "port": "465"}, 1.0).security == "ssl"
+    assert Server.of({"host": "mail.example.com", "port": "465"}).security == "ssl"
 
 
 def test_login_is_given_over_tls(mail_account: Account, envelope: MakeEnvelope, certificate: Certificate) -> None:
@@ -130,10 +130,10 @@ def test_login_where_the_server_knows_none_is_refused(mail_account: Account, env
     ],
 )
 def test_auto_checks_the_certificate_when_a_password_would_leave(host: str, password: str, is_guarded: bool) -> None:
-    server = Server.of({"host": host, "username": "aurora", "password": password}, 1.0)
+    server = Server.of({"host": host, "username": "aurora", "password": password})
     assert server.guards_password == is_guarded
     assert server.tls().check_hostname == is_guarded
 
 
 def test_server_never_shows_its_password() -> None:
-    assert LOGIN["password"] not in repr(Server.of({"host": "mail.example.com", **LOGIN}, 1.0))
+    assert LOGIN["password"] not in repr(Server.of({"host": "mail.example.com", **LOGIN}))

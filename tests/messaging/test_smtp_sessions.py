@@ -67,7 +67,7 @@ def test_sessions_of_two_logins_are_not_mixed(mail_account: Account, envelope: M
 
 def test_session_idle_for_long_is_closed() -> None:
     with raw_smtp_peer() as peer:
-        server = Server.of({"host": "127.0.0.1", "port": peer.port, "security": "none"}, 1.0)
+        server = Server.of({"host": "127.0.0.1", "port": peer.port, "security": "none"})
         shelf, session = SessionShelf(idle_after=0.05), open_session(server)
         shelf.put(server, session)
         deadline = time.monotonic() + 5
@@ -81,7 +81,7 @@ def test_session_is_not_shared_with_a_forked_process(mail_account: Account, enve
     with smtp_peer() as peer:
         adapter = Smtp(mail_account(peer.port))
         adapter.send(envelope())
-        server = Server.of(adapter.account.credentials, adapter.answer_within)  # type: ignore[arg-type]
+        server = Server.of(adapter.account.credentials, **adapter.waits)  # type: ignore[arg-type]
         child = os.fork()
         if child == 0:
             os._exit(0 if SESSIONS.take(server) is None else 1)

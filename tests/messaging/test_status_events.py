@@ -86,10 +86,11 @@ def test_failure_keeps_its_code(tell: Callable, sent: Sent, now: datetime) -> No
 
 def test_a_late_answer_corrects_an_unknown_outcome(tell: Callable, sent: Sent, now: datetime) -> None:
     """Row 4: an unknown outcome is never sent again; the provider's callback says what became of it."""
-    message = sent(status="unknown", sent_at=None)
+    message = sent(status="unknown", sent_at=None, error_code="connection_lost", error="timed out")
     tell("delivered", message_id=message.pk)
     message.refresh_from_db()
     assert (message.status, message.sent_at, message.delivered_at) == ("delivered", now, now)
+    assert (message.error_code, message.error) == ("", "")
 
 
 def test_repeated_event_keeps_the_first_stamp(tell: Callable, sent: Sent, now: datetime) -> None:

@@ -15,9 +15,13 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 @dataclass
 class SmtpPeer:
-    """`answers` maps MAIL, RCPT or DATA to a reply such as "451 4.7.1 later"; other commands succeed."""
+    """`answers` maps MAIL, RCPT or DATA to a reply such as "451 4.7.1 later"; other commands succeed.
+
+    `thinks_for` is how many seconds it takes before it takes a mail.
+    """
 
     answers: dict[str, str] = field(default_factory=dict)
+    thinks_for: float = 0
     login: tuple[str, str] = ("", "")
     port: int = 0
     connections: int = 0
@@ -40,6 +44,7 @@ class SmtpPeer:
         return "250 2.1.5 ok"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        await asyncio.sleep(self.thinks_for)
         if "DATA" in self.answers:
             return self.answers["DATA"]
         letter = email.message_from_bytes(envelope.content.replace(b"\r\n", b"\n"), policy=policy.default)
