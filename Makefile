@@ -37,6 +37,7 @@ help:
 up: $(PRODUCT)
 	@echo 'Preparing the database'
 	@$(RUN) manage.py migrate --verbosity 0
+	@$(RUN) manage.py collectstatic --no-input --verbosity 0
 	@$(RUN) manage.py demo --once
 	@echo 'Starting web and engine; Ctrl-C stops both'
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONUNBUFFERED=1 $(VENV)/bin/python -m honcho start

@@ -151,7 +151,8 @@ def _validator(parse: Callable[[Any], object]) -> Callable[[Any], None]:
         try:
             parse(value)
         except (ValueError, AttributeError, TypeError) as error:
-            raise ValidationError(str(error), code="invalid") from error
+            # Django has a sentence of its own for the code "invalid" and would say it instead.
+            raise ValidationError(str(error), code="rule_invalid") from error
 
     return validate
 

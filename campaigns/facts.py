@@ -1,6 +1,5 @@
 """Loads all that the decisions about a batch need, in a number of statements that does not grow with the batch."""
 
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -96,10 +95,7 @@ def _due_or_none(row: Row, lead: LeadFacts, step: Step, batch: _Batch, now: date
 
 def _split(record: tuple[Any, ...]) -> tuple[Row, LeadFacts]:
     width = len(Row._fields)
-    lead = LeadFacts._make(record[width:])
-    # Django's connections hand JSON out as text.
-    read = lead._replace(metadata=json.loads(lead.metadata), unreachable=json.loads(lead.unreachable))  # type: ignore[arg-type]
-    return Row._make(record[:width]), read
+    return Row._make(record[:width]), LeadFacts._make(record[width:])
 
 
 def _step_of(row: Row, plans: Mapping[tuple[int, int], Plan]) -> Any:

@@ -21,6 +21,10 @@ def _fernet(keys: tuple[str, ...]) -> MultiFernet:
 class EncryptedJSONField(models.TextField):
     """A dict that is stored as one Fernet token. Raises ImproperlyConfigured when no key opens it."""
 
+    def to_python(self, value: Any) -> Any:
+        """A dict stays one; a form's text is not read here."""
+        return value
+
     def get_prep_value(self, value: Any) -> str | None:
         if value is None:
             return None

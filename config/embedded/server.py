@@ -89,6 +89,7 @@ def held(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for a child forked by another thread meanwhile
         os.close(descriptor)
 
 

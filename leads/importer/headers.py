@@ -14,123 +14,120 @@ class MappingError(ValueError):
 # key → headers, the preferred ones first: with several phone columns the mobile is tried before the landline.
 _ALIASES = {
     "phone": """
-        whatsapp, whatsapp phone number, número de whatsapp, whatsapp number, celular, número de celular,
-        teléfono celular, nro celular, n° celular, móvil, teléfono móvil, número de móvil, número de
-        teléfono móvil, mobile, mobile phone, mobile phone number, mobile number, cell, cell phone,
-        cellphone, phone, phone number, phone 1, telephone, telephone number, contact phone, teléfono,
-        teléfonos, número de teléfono, nro teléfono, n° teléfono, n° de teléfono, nro de teléfono, fono,
-        fono contacto, tel, telf, teléfono 1, teléfono contacto, teléfono de contacto, número de contacto,
-        número telefónico, celular/teléfono, teléfono/celular, celular 2, teléfono 2, phone 2, otro
-        teléfono, other phone, teléfono fijo, fijo, home phone, teléfono casa, teléfono particular, teléfono
-        trabajo, teléfono oficina, work phone
+        whatsapp, whatsapp phone number, número de whatsapp, whatsapp number, celular, número de celular, teléfono
+        celular, nro celular, n° celular, móvil, teléfono móvil, número de móvil, número de teléfono móvil, mobile,
+        mobile phone, mobile phone number, mobile number, teléfono whatsapp, whatsapp cliente, celular 1, móvil 1,
+        celular cliente, celular del cliente, número celular, número móvil, n° móvil, fono móvil, fono celular, tel
+        móvil, tel celular, mobile no, cell, cell phone, cellphone, phone, phone number, phone 1, telephone,
+        telephone number, contact phone, teléfono, teléfonos, número de teléfono, nro teléfono, n° teléfono, n° de
+        teléfono, nro de teléfono, fono, fono contacto, tel, telf, teléfono principal, teléfono cliente, teléfono
+        del cliente, teléfono del contacto, phone no, contact number, fono cliente, teléfono 1, teléfono contacto,
+        teléfono de contacto, número de contacto, número telefónico, celular/teléfono, teléfono/celular, celular 2,
+        teléfono 2, phone 2, otro teléfono, other phone, teléfono fijo, fijo, home phone, teléfono casa, teléfono
+        particular, teléfono trabajo, teléfono oficina, work phone
         """,
     "email": """
-        email, e-mail, email address, e-mail address, mail, correo, correo electrónico, correos, dirección
-        de correo, dirección de correo electrónico, dirección de email, correo contacto, correo de contacto,
-        email contacto, email de contacto, contact email, email 1, correo 1, email personal, correo
-        personal, personal email, work email, correo trabajo, correo corporativo, email 2, correo 2, correo
-        alternativo, secondary email
+        email, e-mail, email address, e-mail address, mail, correo, correo electrónico, correos, dirección de
+        correo, dirección de correo electrónico, dirección de email, correo contacto, correo de contacto, email
+        contacto, email de contacto, contact email, email principal, correo principal, mail contacto, mail de
+        contacto, email cliente, correo cliente, correo del cliente, mail cliente, email del cliente, email 1,
+        correo 1, email personal, correo personal, personal email, work email, correo trabajo, correo corporativo,
+        email 2, correo 2, correo alternativo, secondary email
         """,
     "telegram_chat_id": """
         telegram chat id, telegram id, id de telegram, id telegram, chat id, chat id telegram, telegram
         """,
     "name": """
-        nombre completo, nombres y apellidos, nombre y apellido, nombre y apellidos, nombre apellido, full
-        name, name, nombre, contact name, lead name, customer name, client name, nombre contacto, nombre del
-        contacto, nombre de contacto, nombre cliente, nombre del cliente, nombre lead, nombre del lead,
-        nombre interesado, contacto, contact, cliente, client, customer, interesado, prospecto, lead
+        nombre completo, nombres y apellidos, nombre y apellido, nombre y apellidos, nombre apellido, full name,
+        name, nombre, contact name, lead name, customer name, client name, nombre contacto, nombre del contacto,
+        nombre de contacto, nombre cliente, nombre del cliente, nombre lead, nombre del lead, nombre interesado,
+        contacto, contact, cliente, client, customer, interesado, prospecto, lead
         """,
     "first_name": "first name, firstname, given name, nombres, primer nombre, nombre de pila",
     "last_name": """
-        last name, surname, family name, apellido, apellidos, apellido paterno, primer apellido, apellido
-        materno, segundo apellido
+        last name, surname, family name, apellido, apellidos, apellido paterno, primer apellido, apellido materno,
+        segundo apellido
         """,
     "tags": "tags, tag, etiquetas, etiqueta, labels, label, categorías, palabras clave",
     "notes": """
-        notas, nota, notes, note, comentarios, comentario, comments, comment, observaciones, observación,
-        obs, remarks, detalle, detalles, descripción, notas internas, internal notes
+        notas, nota, notes, note, comentarios, comentario, comments, comment, observaciones, observación, obs,
+        remarks, detalle, detalles, descripción, notas internas, internal notes
         """,
     "text": """
-        mensaje, mensajes, message, consulta, inquiry, enquiry, texto, pregunta, question, mensaje del
-        cliente, mensaje del interesado, texto de la consulta, your message, tu mensaje
+        mensaje, mensajes, message, consulta, inquiry, enquiry, texto, pregunta, question, mensaje del cliente,
+        mensaje del interesado, texto de la consulta, your message, tu mensaje
         """,
     "location": """
-        comuna de interés, comunas de interés, zona de interés, ubicación de interés, sector de interés,
-        comuna, comunas, ubicación, location, zona, sector, barrio, neighborhood, neighbourhood, area,
-        ciudad, city, distrito, municipio, localidad
+        comuna de interés, comunas de interés, zona de interés, ubicación de interés, sector de interés, comuna,
+        comunas, ubicación, location, zona, sector, barrio, neighborhood, neighbourhood, ciudad, city, distrito,
+        municipio, localidad
         """,
     "budget": """
-        presupuesto, presupuesto máximo, presupuesto estimado, presupuesto clp, presupuesto $, presupuesto
-        (pesos), budget, max budget, budget max, monto, monto estimado, rango de precio, precio máximo,
-        price range, inversión estimada, monto a invertir, valor
+        presupuesto, presupuesto máximo, presupuesto estimado, presupuesto clp, ppto, presupuesto $, presupuesto (pesos),
+        budget, max budget, budget max, rango de precio, precio máximo, price range, inversión estimada, monto a
+        invertir
         """,
-    "budget_uf": """
-        presupuesto uf, presupuesto en uf, presupuesto máximo uf, budget uf, monto uf, valor uf
-        """,
+    "budget_uf": "presupuesto uf, presupuesto en uf, presupuesto máximo uf, budget uf",
     "monthly_income": """
-        ingreso mensual, ingresos mensuales, ingreso, ingresos, renta, renta líquida, renta mensual, renta
-        líquida mensual, sueldo, sueldo líquido, salario, monthly income, income, salary, ingreso líquido,
-        ingresos líquidos, ingreso familiar, renta familiar, monthly_income
+        ingreso mensual, ingresos mensuales, ingresos, renta, renta líquida, renta mensual, renta líquida mensual,
+        sueldo, sueldo líquido, salario, monthly income, income, salary, ingreso líquido, ingresos líquidos, ingreso
+        familiar, renta familiar, monthly_income
         """,
     "debt": """
-        deuda, deudas, deuda total, monto deuda, monto de deuda, debt, debt amount, total debt, deuda dicom,
-        monto dicom
+        deuda, deudas, deuda total, monto deuda, monto de deuda, debt, debt amount, total debt, deuda dicom, monto
+        dicom
         """,
     "dicom_status": """
-        dicom, dicom_status, estado dicom, situación dicom, en dicom, está en dicom, tiene dicom, boletín
-        comercial, credit status
+        dicom, dicom_status, estado dicom, situación dicom, en dicom, está en dicom, tiene dicom, boletín comercial,
+        credit status
         """,
     "timeline": """
-        plazo, plazo de compra, timeline, timeframe, time frame, cuándo, fecha estimada de compra, cuándo
-        compra, cuándo quiere comprar, urgencia, horizonte, purchase timeframe
+        plazo, plazo de compra, timeline, timeframe, time frame, cuándo, fecha estimada de compra, cuándo compra,
+        cuándo quiere comprar, urgencia, horizonte, purchase timeframe
         """,
     "property_type": """
         tipo de propiedad, tipo propiedad, tipo de inmueble, tipo inmueble, property type, tipo de vivienda,
-        tipología, tipo
+        tipología
         """,
     "bedrooms": """
-        dormitorios, dormitorio, n° dormitorios, cantidad de dormitorios, habitaciones, recámaras, bedrooms,
-        beds, piezas
+        dormitorios, dormitorio, n° dormitorios, cantidad de dormitorios, habitaciones, recámaras, bedrooms, beds,
+        piezas
         """,
-    "purpose": """
-        propósito, finalidad, objetivo, objetivo de compra, uso, purpose, destino, motivo de compra
-        """,
+    "purpose": "propósito, finalidad, objetivo, objetivo de compra, purpose, motivo de compra",
     "job_type": """
-        tipo de trabajo, tipo de contrato, situación laboral, tipo contrato, ocupación, job type, employment
-        type, employment status, actividad laboral
+        tipo de trabajo, tipo de contrato, situación laboral, tipo contrato, ocupación, job type, employment type,
+        employment status, actividad laboral
         """,
     "mortgage_preapproval": """
         preaprobación, pre aprobación, crédito preaprobado, crédito pre-aprobado, preaprobación hipotecaria,
         mortgage preapproval, pre-approved, preapproval
         """,
     "funding_source": """
-        financiamiento, forma de pago, fuente de financiamiento, tipo de financiamiento, funding source,
-        financing
+        financiamiento, forma de pago, fuente de financiamiento, tipo de financiamiento, funding source, financing
         """,
     "source": """
-        origen, fuente, source, lead source, origen del lead, fuente del lead, origen lead, canal, canal de
-        origen, portal, procedencia, medio, original source, fuente original, channel, platform, plataforma,
-        utm_source
+        origen, fuente, source, lead source, origen del lead, fuente del lead, origen lead, canal, canal de origen,
+        portal, procedencia, medio, original source, fuente original, channel, platform, plataforma, utm_source
         """,
     "stage": """
-        etapa, etapa del lead, etapa embudo, etapa del embudo, pipeline stage, pipeline_stage, stage, lead
-        status, estado del lead, estado lead, estado, status
+        etapa, etapa del lead, etapa embudo, etapa del embudo, pipeline stage, pipeline_stage, stage, lead status,
+        estado del lead, estado lead, estado, status
         """,
     "external_id": """
-        external id, id externo, lead id, id lead, id del lead, record id, id de registro, contact id, id
-        contacto, id de contacto, record id - contact, id consulta, id de consulta, inquiry id, código lead,
-        folio, hs_object_id, id
+        external id, id externo, lead id, id lead, id del lead, record id, id de registro, contact id, id contacto,
+        id de contacto, record id - contact, id consulta, id de consulta, inquiry id, código lead, folio,
+        hs_object_id, id
         """,
     "property_ref": """
-        propiedad, código propiedad, código de propiedad, cod propiedad, id propiedad, property, property
-        id, property code, listing, listing id, proyecto, proyecto de interés, propiedad de interés, código
-        aviso, aviso, publicación, código publicación, unidad
+        propiedad, código propiedad, código de propiedad, cod propiedad, id propiedad, property, property id,
+        property code, listing, listing id, proyecto, proyecto de interés, propiedad de interés, código aviso,
+        aviso, publicación, código publicación, unidad
         """,
     "created_at": """
         fecha, fecha creación, fecha de creación, fecha ingreso, fecha de ingreso, fecha registro, fecha de
-        registro, fecha contacto, fecha de contacto, fecha consulta, fecha de consulta, fecha y hora,
-        creado, creado el, date, created, created at, created time, create date, created date, creation
-        date, date created, submission date, submitted at, timestamp, marca temporal, marca de tiempo
+        registro, fecha contacto, fecha de contacto, fecha consulta, fecha de consulta, fecha y hora, creado, creado
+        el, date, created, created at, created time, create date, created date, creation date, date created,
+        submission date, submitted at, timestamp, marca temporal, marca de tiempo
         """,
 }  # fmt: skip
 ALIASES = {key: tuple(" ".join(alias.split()) for alias in aliases.split(",")) for key, aliases in _ALIASES.items()}

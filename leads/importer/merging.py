@@ -204,7 +204,8 @@ class Merger:
         return lead
 
     def _sources(self, filled: Iterable[str]) -> dict[str, Any]:
-        return dict.fromkeys(filled, {"by": self.circumstances.by, "at": self.circumstances.now.isoformat()})
+        stamp = {"by": self.circumstances.by, "at": self.circumstances.now.isoformat()}
+        return dict.fromkeys(filled, stamp)
 
     def _ask(self, lead: KnownLead, line: ParsedLine, external_id: str) -> None:
         at = self._at(line)

@@ -91,12 +91,13 @@ def _readable(said: str) -> str:
 
 
 def _unrounded(first: str, rest: str, exponent: str) -> str:
-    if len(rest) < int(exponent):
+    digits, zeros = rest[: int(exponent)], rest[int(exponent) :]
+    if len(digits) < int(exponent) or zeros.strip("0"):
         raise Invalid(
             "was turned into a rounded number by Excel and its last digits are lost; "
             "format the column as text in the original and export again"
         )
-    return first + rest
+    return first + digits
 
 
 def _candidates(text: str) -> Iterator[str]:

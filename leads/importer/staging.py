@@ -231,7 +231,7 @@ def _encode_items(items: tuple[Any, ...], *, is_object: bool) -> str:
 
 @lru_cache(maxsize=4096)
 def _encode_sources(names: tuple[str, ...], by: str, at: str) -> str:
-    return _encode(dict.fromkeys(names, {"by": by, "at": at}))
+    return _encode({name: {"by": by, "at": at} for name in names})
 
 
 def _sources(lead: KnownLead) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from django.db import IntegrityError, transaction
 
@@ -188,6 +187,10 @@ class _Importer:
     is_history: bool
     clock: Callable[[], datetime]
 
+    def heeds(self, remark: Remark) -> bool:
+        """A plain import does not look at stages and dates, so it does not matter how they are written."""
+        return self.is_history or remark.key not in ("stage", "created_at")
+
     def write(self, lines: Sequence[ParsedLine]) -> tuple[Counter[str], list[tuple[int, Remark]]]:
         """When somebody arrives by another way in this very moment, the batch is decided anew."""
         for attempt in range(ATTEMPTS):
@@ -235,7 +238,7 @@ def _import_chunk(importer: _Importer, lines: Sequence[Line], report: Report, er
             if errors:
                 errors.add(line)
         else:
-            remarks += [(line.line_number, remark) for remark in line.remarks]
+            remarks += [(line.line_number, remark) for remark in line.remarks if importer.heeds(remark)]
     report.add(outcomes)
     for line_number, remark in remarks:
         report.remark(line_number, remark)

@@ -43,7 +43,9 @@ class ContactPermission(TenantModel):
         verbose_name_plural = _("contact permissions")
         constraints = [
             models.CheckConstraint(
-                condition=Q(lead__isnull=False) | ~Q(address=""), name="permission_of_lead_or_address"
+                condition=Q(lead__isnull=False) | ~Q(address=""),
+                name="permission_of_lead_or_address",
+                violation_error_message=_("A permission belongs to a lead or to an address."),
             )
         ]
         indexes = [

@@ -125,8 +125,8 @@ class Appointment(TenantModel):
                 expressions=[
                     (
                         Func(
-                            "agent_id",
-                            "agent_id",
+                            "agent",
+                            "agent",
                             Value("[]"),
                             function="int8range",
                             output_field=BigIntegerRangeField(),
@@ -184,6 +184,7 @@ class Availability(TenantModel):
                     starts_at__lt=F("ends_at"),
                 ),
                 name="availability_is_whole",
+                violation_error_message=_("Weekly hours need a weekday and two times, others two moments, in order."),
             )
         ]
 

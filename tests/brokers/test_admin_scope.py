@@ -4,18 +4,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import Model
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from brokers.admin_base import TenantAdmin
-from brokers.models import Broker, Role, User
+from brokers.admin_base import HistoryAdmin, TenantAdmin
+from brokers.models import Role, User
 from tests.brokers.admin_pages import admin_url, choice_fields, form_data, row_urls
 from tests.brokers.everything import Brokerage, room_models
 
@@ -256,6 +255,24 @@ def test_form_sent_back_as_it_is_changes_nothing(model: type[Model], as_admin: C
     assert changed == {key: row | {"updated_at": None} for key, row in before.items()}
 
 
-def test_every_room_has_models() -> None:
-    assert {model._meta.app_label for model in MODELS} <= {config.label for config in apps.get_app_configs()}
-    assert Broker in MODELS
+@every([model for model in MODELS if isinstance(admin.site.get_model_admin(model), HistoryAdmin)])
+def test_history_is_only_looked_at(model: type[Model], as_admin: Client, aurora: Brokerage) -> None:
+    before, pk = stored(model), aurora.one(model).pk
+    assert as_admin.get(admin_url(model, "add")).status_code == 403
+    for page in ("change", "delete"):
+        assert as_admin.post(admin_url(model, page, pk), {"post": "yes"}).status_code == 403
+    as_admin.post(
+        admin_url(model, "changelist"), {"action": "delete_selected", "_selected_action": [pk], "post": "yes"}
+    )
+    assert stored(model) == before
+
+
+def test_hardly_anything_is_deleted(rf: RequestFactory, aurora: Brokerage) -> None:
+    request = rf.get("/")
+    request.user = aurora.admin
+    admins = {model.__name__: admin.site.get_model_admin(model) for model in MODELS}
+    assert {name for name, its in admins.items() if its.has_delete_permission(request)} == {
+        "Availability",
+        "Campaign",
+        "Lead",
+    }

@@ -180,7 +180,7 @@ def test_any_filter_chooses_the_leads(broker: Broker) -> None:
     assert members(campaign) == [leads[2].pk]
 
 
-def test_ordered_and_cut_filters_choose_too(broker: Broker) -> None:
+def test_ordered_filter_chooses_too(broker: Broker) -> None:
     leads = some_leads(broker, 4)
     campaign = a_campaign(broker)
     enroll_leads(campaign=campaign, leads=Lead.objects.order_by("-name", "-id"), trigger="manual", now=NOW)

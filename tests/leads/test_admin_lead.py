@@ -8,8 +8,8 @@ from django.test import Client
 from brokers.admin_base import CappedPaginator
 from brokers.models import User
 from leads.models import Lead, ScoreChange, StageTransition
-from tests.brokers.admin_pages import admin_url, errors, form_data, saved, signed_in
-from tests.brokers.everything import NOW, Brokerage
+from tests.brokers.admin_pages import admin_url, choice_fields, errors, saved, signed_in
+from tests.brokers.everything import Brokerage
 
 pytestmark = pytest.mark.django_db
 
@@ -59,16 +59,6 @@ def test_edit_notes_who_said_so_and_scores_anew(browser: Client, aurora: Brokera
     assert lead.score_components == {"name": 5, "phone": 5, "email": 5, "location": 5, "timeline": 5, "income": 15}
     assert set(lead.field_sources) == {"income_amount", "metadata"}
     assert ScoreChange.objects.filter(lead=lead, to_score=40).exists()
-
-
-def test_edit_writes_changed_columns_only(browser: Client, aurora: Brokerage) -> None:
-    """Somebody else's change between opening and saving a form is kept."""
-    url = admin_url(Lead, "change", aurora.lead.pk)
-    opened = form_data(browser.get(url))
-    Lead.objects.filter(pk=aurora.lead.pk).update(inbound_count=7, next_task_at=NOW)
-    browser.post(url, opened | {"notes": "rings in the evening"})
-    lead = Lead.objects.get(pk=aurora.lead.pk)
-    assert (lead.notes, lead.inbound_count, lead.next_task_at) == ("rings in the evening", 7, NOW)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +123,15 @@ def test_operator_joins_no_two_brokerages(aurora: Brokerage) -> None:
     assert "assigned_to" in errors(edit(browser, aurora.lead, assigned_to=boreal.agent.pk))
     assert add(browser, name="Eva", broker=aurora.broker.pk, assigned_to=aurora.agent.pk).status_code == 302
     assert Lead.objects.get(name="Eva").broker == aurora.broker
+
+
+def test_operator_is_offered_the_rows_of_the_leads_brokerage(aurora: Brokerage) -> None:
+    boreal = Brokerage("boreal")
+    browser = signed_in(User.objects.create_superuser("operator"))
+    page = browser.get(admin_url(Lead, "change", aurora.lead.pk))
+    assert set(choice_fields(page)["assigned_to"].queryset) == {aurora.admin, aurora.agent}
+    page = browser.get(admin_url(Lead, "add"))
+    assert set(choice_fields(page)["assigned_to"].queryset) >= {aurora.agent, boreal.agent}
 
 
 def test_operator_must_choose_a_brokerage(aurora: Brokerage) -> None:
