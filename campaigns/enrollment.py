@@ -54,6 +54,7 @@ def enroll_leads(
     expressions over the lead: what brought it here, and when (an event older than the last entry is no new one).
     Committed in slices of `slice_size`, each under the campaign's lock. Raises Refused `not_active`.
     """
+    _check_active(Campaign.objects.get(pk=campaign.pk))
     candidates = leads.present().filter(broker=campaign.broker_id).order_by()  # type: ignore[attr-defined]
     statement, params = _named(
         candidates.annotate(
@@ -87,12 +88,7 @@ def _enroll_slice(
     """One slice, with status, version and room as they are under the lock."""
     sql.run(sql.LOCK_CAMPAIGN, {"campaign": str(campaign.pk)})
     current = Campaign.objects.select_related("broker").get(pk=campaign.pk)
-    if current.status != CampaignStatus.ACTIVE:
-        raise Refused(
-            "not_active",
-            _("Campaign %(name)s is %(status)s; activate it before it takes leads in.")
-            % {"name": current.name, "status": current.get_status_display()},
-        )
+    _check_active(current)
     room = None if current.max_contacts is None else max(0, current.max_contacts - current.enrolled_count)
     first = CampaignStep.objects.get(campaign=current, version=current.version, step_number=1)
     enrolled, held_out = sql.rows(
@@ -102,6 +98,15 @@ def _enroll_slice(
     if enrolled:
         Campaign.objects.filter(pk=current.pk).update(enrolled_count=F("enrolled_count") + enrolled)
     return enrolled, held_out
+
+
+def _check_active(campaign: Campaign) -> None:
+    if campaign.status != CampaignStatus.ACTIVE:
+        raise Refused(
+            "not_active",
+            _("Campaign %(name)s is %(status)s; activate it before it takes leads in.")
+            % {"name": campaign.name, "status": campaign.get_status_display()},
+        )
 
 
 def _entry(campaign: Campaign, first: CampaignStep, now: datetime) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def settle(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> Count
         [dispatch.envelope.message_id for dispatch, outcome in outcomes if _is_simulated_call(dispatch, outcome)], now
     )
     counts.update(row.reason or row.status for row in endings)
-    counts["retry"] += len(releases)
+    counts.update(row.reason for row in releases)
     return counts
 
 

@@ -140,7 +140,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
-LOGIN_URL = "admin:login"
+LOGIN_URL = "brokers:login"
+LOGIN_REDIRECT_URL = "brokers:home"
+LOGOUT_REDIRECT_URL = "brokers:login"
 # Ten wrong passwords lock that name from that address for a quarter of an hour.
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25

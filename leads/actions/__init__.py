@@ -4,18 +4,21 @@ All moments are aware datetimes given by the caller; all verbs raise Refused and
 """
 
 from leads.actions.facts import mark_unreachable, record_call, record_inbound, record_permission
-from leads.actions.lead import EDITABLE, assign_leads, create_lead, edit_lead, rescore
+from leads.actions.lead import EDITABLE, assign_leads, create_lead, delete_lead, edit_lead, rescore
 from leads.actions.stage import allowed_moves, move_stage
-from leads.actions.work import book_appointment, create_task, propose_appointment
+from leads.actions.work import TASK_FIELDS, book_appointment, create_task, edit_task, propose_appointment, write_note
 
 __all__ = [
     "EDITABLE",
+    "TASK_FIELDS",
     "allowed_moves",
     "assign_leads",
     "book_appointment",
     "create_lead",
     "create_task",
+    "delete_lead",
     "edit_lead",
+    "edit_task",
     "mark_unreachable",
     "move_stage",
     "propose_appointment",
@@ -23,4 +26,5 @@ __all__ = [
     "record_inbound",
     "record_permission",
     "rescore",
+    "write_note",
 ]

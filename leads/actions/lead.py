@@ -113,6 +113,16 @@ def assign_leads(
     return len(chosen)
 
 
+def delete_lead(*, lead: Lead, now: datetime) -> None:
+    """Take a lead out of every list; the rows stay, and the address is free for a lead who comes again.
+
+    Raises Refused `lead_gone`.
+    """
+    gone = Lead.objects.present().filter(pk=lead.pk).update(deleted_at=now, updated_at=now)
+    if not gone:
+        raise Refused("lead_gone", _("This lead has been deleted already."))
+
+
 def _check_agents(broker_id: int, agents: Sequence[User]) -> None:
     if any(agent.broker_id != broker_id for agent in agents):
         raise Refused("agent_foreign", _("An agent can only be assigned leads of their own brokerage."))

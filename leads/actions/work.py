@@ -1,6 +1,7 @@
-"""What people do with a lead: tasks and appointments."""
+"""What people do with a lead: notes, tasks and appointments."""
 
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Min, Value
@@ -10,8 +11,10 @@ from django.utils.translation import gettext as _
 from brokers.models import User
 from brokers.refusal import Refused
 from leads.actions.lead import locked, rescore
-from leads.models import Appointment, Lead, Task
+from leads.models import Appointment, Lead, Note, Task
 from leads.models.work import new_token
+
+TASK_FIELDS = {"title", "assignee", "due_at", "done_at"}
 
 
 @transaction.atomic
@@ -76,3 +79,25 @@ def _check_slot(appointment: Appointment, starts_at: datetime, ends_at: datetime
         raise Refused("no_agent", _("Nobody is assigned to this meeting."))
     if not now < starts_at < ends_at:
         raise Refused("time_invalid", _("A meeting must lie in the future and start before it ends."))
+
+
+@transaction.atomic
+def write_note(*, lead: Lead, text: str, now: datetime, by: User | None) -> Note:
+    """Keep what a person says about a lead; somebody is working on them, which is a sign of life."""
+    note = Note.objects.create(broker_id=lead.broker_id, lead=lead, author=by, text=text, at=now)
+    Lead.objects.filter(pk=lead.pk).update(last_activity_at=now, updated_at=now)
+    return note
+
+
+@transaction.atomic
+def edit_task(*, task: Task, now: datetime, **changes: Any) -> Task:
+    """Change or finish a task; the lead's next action follows. Raises Refused `field_unknown`."""
+    unknown = set(changes) - TASK_FIELDS
+    if unknown:
+        allowed = ", ".join(sorted(TASK_FIELDS))
+        raise Refused("field_unknown", f"{min(unknown)} is not a field of a task; allowed are {allowed}")
+    lead = locked(task.lead)
+    Task.objects.filter(pk=task.pk).update(**changes)
+    next_at = Task.objects.open().filter(lead=lead).aggregate(at=Min("due_at"))["at"]
+    Lead.objects.filter(pk=lead.pk).update(next_task_at=next_at, updated_at=now)
+    return Task.objects.get(pk=task.pk)

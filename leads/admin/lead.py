@@ -8,10 +8,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from brokers.admin_base import TenantForm, who
-from leads.actions import EDITABLE, create_lead, edit_lead
+from leads.actions import EDITABLE, create_lead, delete_lead, edit_lead
 from leads.admin.move import MovesLeads
 from leads.admin.vocabulary import VOCABULARY
-from leads.desk import delete_lead
 from leads.filters import TextListField
 from leads.models import Lead
 

@@ -10,9 +10,16 @@ from django.utils.translation import gettext_lazy as _
 from brokers.admin_base import TenantAdmin, TenantForm, who
 from brokers.models import Broker
 from brokers.refusal import Refused
-from leads.actions import book_appointment, create_task, propose_appointment, record_permission
+from leads.actions import (
+    TASK_FIELDS,
+    book_appointment,
+    create_task,
+    edit_task,
+    propose_appointment,
+    record_permission,
+    write_note,
+)
 from leads.addresses import normalise_email, normalise_phone
-from leads.desk import TASK_FIELDS, edit_task, write_note
 from leads.models import Appointment, Availability, ContactPermission, Note, Task
 
 LEAD_SEARCH: tuple[str, ...] = ("lead__name", "lead__phone", "lead__email")

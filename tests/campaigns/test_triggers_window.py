@@ -22,6 +22,11 @@ BIRTH: dict[str, Any] = {"triggered_by": "stage_change", "trigger_condition": {"
 SILENCE: dict[str, Any] = {"triggered_by": "inactivity", "trigger_condition": {"inactivity_days": 1}}
 
 
+def a_waiting_campaign(broker: Broker, **settings: Any) -> Campaign:
+    """Activated when the leads of the test were there already."""
+    return a_campaign(broker, now=NOW + MINUTE, **settings)
+
+
 def sweep(now: datetime, **how: Any) -> int:
     return sum(intake.enrolled for intake in fire(now=now, is_virtual=True, **how).values())
 
@@ -34,8 +39,8 @@ def swept_to(broker: Broker) -> datetime:
 def test_event_between_two_passes_is_found_by_the_next(broker: Broker) -> None:
     """failures.md row 25."""
     leads = some_leads(broker, 4)
-    campaign = a_campaign(broker, **SCORE)
-    for number, lead in enumerate(leads, start=1):
+    campaign = a_waiting_campaign(broker, **SCORE)
+    for number, lead in enumerate(leads, start=2):
         edit_lead(lead=lead, now=NOW + number * MINUTE - SECOND, by=None, location="Ñuñoa")
         assert sweep(NOW + number * MINUTE) == 1
     assert campaign.enrollments.count() == 4
@@ -45,7 +50,7 @@ def test_event_between_two_passes_is_found_by_the_next(broker: Broker) -> None:
 def test_event_that_is_committed_late_is_found_within_the_overlap(broker: Broker) -> None:
     """Its stamp is older than the last pass (failures.md row 25)."""
     lead = a_lead(broker)
-    a_campaign(broker, **SCORE)
+    a_waiting_campaign(broker, **SCORE)
     assert sweep(NOW + HOUR) == 0
     edit_lead(lead=lead, now=NOW + HOUR - OVERLAP, by=None, location="Ñuñoa")
     assert sweep(NOW + HOUR + SECOND) == 1
@@ -55,7 +60,7 @@ def test_event_that_is_committed_late_is_found_within_the_overlap(broker: Broker
 def test_overlap_takes_nobody_in_twice(broker: Broker) -> None:
     """Also where leads may enter again: an event that is older than the entry is no new one."""
     lead = a_lead(broker)
-    campaign = a_campaign(broker, **SCORE, reentry_after_days=1)
+    campaign = a_waiting_campaign(broker, **SCORE, reentry_after_days=1)
     edit_lead(lead=lead, now=NOW + HOUR, by=None, location="Ñuñoa")
     for number in range(12):
         sweep(NOW + HOUR + number * MINUTE)
@@ -66,7 +71,7 @@ def test_overlap_takes_nobody_in_twice(broker: Broker) -> None:
 @pytest.mark.django_db
 def test_event_of_the_future_waits_for_its_pass(broker: Broker) -> None:
     lead = a_lead(broker)
-    a_campaign(broker, **SCORE)
+    a_waiting_campaign(broker, **SCORE)
     edit_lead(lead=lead, now=NOW + 2 * HOUR, by=None, location="Ñuñoa")
     assert [sweep(NOW + hours * HOUR) for hours in (1, 2, 3)] == [0, 1, 0]
 
@@ -90,7 +95,7 @@ def test_pass_over_one_brokerage_moves_only_its_watermark(broker: Broker) -> Non
 def test_pass_over_one_brokerage_takes_only_its_leads_in(broker: Broker) -> None:
     other = a_broker("boreal")
     for owner in (broker, other):
-        a_campaign(owner, **BIRTH)
+        a_waiting_campaign(owner, **BIRTH)
         a_lead(owner, now=NOW + HOUR)
     assert [sweep(NOW + HOUR, broker_id=broker.pk), sweep(NOW + HOUR), sweep(NOW + HOUR)] == [1, 1, 0]
 
@@ -103,11 +108,11 @@ gaps = st.lists(st.integers(1, 3 * 60), min_size=1, max_size=8)
 @given(gaps, st.lists(st.integers(1, 600), min_size=1, max_size=5))
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_however_the_passes_fall_each_event_enrols_once(
-    broker: Broker, trigger: dict[str, Any], passes: list[int], births: list[int]
+    db: None, trigger: dict[str, Any], passes: list[int], births: list[int]
 ) -> None:
     """Passes and arrivals at any minutes; at the end every lead is in once, by whichever trigger."""
-    Sweep.objects.all().delete()
-    campaign: Campaign = a_campaign(broker, **trigger)
+    broker = a_broker(f"broker-{Broker.objects.count()}")
+    campaign: Campaign = a_waiting_campaign(broker, **trigger)
     todo = [(NOW + minute * MINUTE, "birth") for minute in births]
     at = NOW
     for gap in passes:

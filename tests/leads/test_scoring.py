@@ -111,9 +111,7 @@ def test_score_keeps_calls_within_twenty(delta: int, worth: int) -> None:
     assert points(call_score=delta) == {"calls": worth}
 
 
-@pytest.mark.parametrize(
-    ("silence", "worth"), [(60 * DAY - timedelta(seconds=1), 0), (60 * DAY, -5), (600 * DAY, -5)]
-)
+@pytest.mark.parametrize(("silence", "worth"), [(60 * DAY - timedelta(seconds=1), 0), (60 * DAY, -5), (600 * DAY, -5)])
 def test_score_takes_points_for_sixty_days_of_silence(silence: timedelta, worth: int) -> None:
     assert points(last_activity_at=NOW - silence).get("silent", 0) == worth
 

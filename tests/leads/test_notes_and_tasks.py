@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from brokers.refusal import Refused
-from leads.desk import delete_lead, edit_task, write_note
+from leads.actions import delete_lead, edit_task, write_note
 from leads.models import Lead, Note, Task
 from tests.brokers.everything import NOW, Brokerage
 
