@@ -51,7 +51,7 @@ def create_lead(
     Raises Refused `field_unknown`, `phone_invalid`, `email_invalid`, `agent_foreign` or `address_taken`.
     """
     values = _clean(broker, fields)
-    lead = Lead(
+    lead: Lead = Lead(
         broker=broker,
         pipeline_stage=stage,
         stage_entered_at=now,

@@ -64,8 +64,8 @@ _ALIASES = {
         """,
     "budget": """
         presupuesto, presupuesto máximo, presupuesto estimado, presupuesto clp, ppto, presupuesto $,
-        presupuesto (pesos), budget, max budget, budget max, rango de precio, precio máximo, price range, inversión estimada, monto a
-        invertir
+        presupuesto (pesos), budget, max budget, budget max, rango de precio, precio máximo, price range,
+        inversión estimada, monto a invertir
         """,
     "budget_uf": "presupuesto uf, presupuesto en uf, presupuesto máximo uf, budget uf",
     "monthly_income": """

@@ -23,6 +23,8 @@ from leads.importer.words import squash
 Outcome = Literal["created", "updated", "merged", "unchanged"]
 
 POSSIBLE_DUPLICATES = "possible_duplicates"  # in Lead.metadata: the ids of the others
+# A mailbox of so many leads is an office's, or a word typed to get past a form: it says nothing about any two.
+MAILBOX_LIMIT = 20
 
 _TEXTS = ("name", "phone", "email", "notes", "source", "dicom_status")
 # Column and what was said of it are one fact: known by either, neither is filled.
@@ -258,13 +260,15 @@ class Merger:
             self._by_phone[lead.phone] = lead
         if "telegram_chat_id" in filled and lead.telegram_chat_id:
             self._by_chat[lead.telegram_chat_id] = lead
-        if "email" in filled and lead.email:
+        if "email" in filled and lead.email and len(self._by_email[lead.email]) < MAILBOX_LIMIT:
             self._by_email[lead.email].append(lead)
 
     def _mark_twins(self, lead: KnownLead) -> None:
         """Every other lead with the same mailbox, in both directions."""
-        others = (other for other in self._by_email.get(lead.email, ()) if other is not lead)
-        fresh = [other for other in others if not _are_marked(lead, other)]
+        sharing = self._by_email.get(lead.email, ())
+        if len(sharing) >= MAILBOX_LIMIT:
+            return
+        fresh = [other for other in sharing if other is not lead and not _are_marked(lead, other)]
         for other in fresh:
             for one, twin in ((lead, other), (other, lead)):
                 one.twins.append(twin)

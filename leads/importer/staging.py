@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import connection
 
-from leads.importer.merging import LOADED, KnownInquiry, KnownLead, NewInquiry
+from leads.importer.merging import LOADED, MAILBOX_LIMIT, KnownInquiry, KnownLead, NewInquiry
 from leads.importer.rows import ParsedLine
 from leads.models import Lead
 
@@ -42,8 +42,11 @@ WHERE deleted_at IS NULL AND id IN (
     SELECT id FROM leads_lead
     WHERE broker_id = %(broker)s AND deleted_at IS NULL AND NOT phone = '' AND phone = ANY(%(phones)s::text[])
     UNION ALL
-    SELECT id FROM leads_lead
-    WHERE broker_id = %(broker)s AND NOT email = '' AND email = ANY(%(emails)s::text[])
+    SELECT mailbox.id FROM unnest(%(emails)s::text[]) AS wanted (email) CROSS JOIN LATERAL (
+        SELECT id FROM leads_lead
+        WHERE broker_id = %(broker)s AND deleted_at IS NULL AND NOT email = '' AND email = wanted.email
+        ORDER BY phone <> '', id LIMIT {MAILBOX_LIMIT}
+    ) mailbox
     UNION ALL
     SELECT id FROM leads_lead
     WHERE broker_id = %(broker)s AND deleted_at IS NULL AND NOT telegram_chat_id = ''
@@ -148,9 +151,9 @@ def known_people(
             KNOWN,
             {
                 "broker": broker_id,
-                "phones": [line.phone for line in lines if line.phone],
-                "emails": [line.email for line in lines if line.email],
-                "chats": [line.telegram_chat_id for line in lines if line.telegram_chat_id],
+                "phones": _each(line.phone for line in lines),
+                "emails": _each(line.email for line in lines),
+                "chats": _each(line.telegram_chat_id for line in lines),
                 "ids": [row[3] for row in external],
             },
         )
@@ -160,6 +163,10 @@ def known_people(
         for source, external_id, digest, lead_id, *addresses in external
     }
     return list(leads.values()), inquiries, digests
+
+
+def _each(addresses: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(filter(None, addresses)))
 
 
 def reserve_ids(leads: Iterable[KnownLead]) -> None:

@@ -4,7 +4,7 @@ modules of their own. A cell that cannot be what its column says raises `Invalid
 import re
 from functools import lru_cache
 
-from leads.importer.words import BLANK, DICOM, NO_NAME, PURPOSES, SOURCES, STAGES, squash
+from leads.importer.words import BLANK, DICOM, NO_MAILBOX, NO_NAME, PURPOSES, SOURCES, STAGES, squash
 
 MAX_TAG = 60
 
@@ -54,8 +54,13 @@ _BETWEEN_EMAILS = re.compile(r"[\s;,<>()\[\]\"|]+|/(?=\S*@)")
 def email(said: str) -> str:
     """The first valid address in the cell, lower-case. Raises Invalid."""
     lowered = said.lower().removeprefix("mailto:")
-    if _EMAIL.match(lowered):
-        return lowered
+    address = lowered if _EMAIL.match(lowered) else _first_email(lowered)
+    if squash(address.partition("@")[0]) in NO_MAILBOX:
+        raise Invalid("is a placeholder, not an e-mail address")
+    return address
+
+
+def _first_email(lowered: str) -> str:
     for part in _BETWEEN_EMAILS.split(lowered):
         candidate = part.removeprefix("mailto:").strip(".'")
         if _EMAIL.match(candidate):

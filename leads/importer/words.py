@@ -35,6 +35,12 @@ NO_NAME = squashed(
     "cliente", "lead", "usuario", "sin información", "no indica", "n/a",
 )  # fmt: skip
 
+# Before the @ of an address that was typed to get past a form; as an address it would make one lead of many people.
+NO_MAILBOX = squashed(
+    "sin correo", "sin mail", "sin email", "no tiene", "no tiene correo", "no email", "no mail", "no correo",
+    "no reply", "no tengo", "no tengo correo",
+)  # fmt: skip
+
 TOTALS = ("total", "subtotal", "grandtotal", "suma", "sumtotal", "promedio", "cantidadtotal")
 
 NO_DEBT = squashed("no", "ninguna", "ninguno", "nada", "cero", "sin deuda", "sin deudas", "no tiene", "no debt")

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from leads.importer.merging import MAILBOX_LIMIT
 from leads.models import Inquiry, Lead, ScoreChange
 from tests.leads.importer.importing import Folder, a_broker, counts, sense_of, the_lead
 
@@ -139,6 +140,14 @@ def test_two_leads_that_turn_out_to_share_a_mailbox_are_marked(folder: Folder) -
     one, two = Lead.objects.order_by("id")
     assert counts(report) == {"updated": 1, "duplicates": 1}
     assert (one.metadata["possible_duplicates"], two.metadata["possible_duplicates"]) == ([two.pk], [one.pk])
+
+
+@pytest.mark.parametrize("batch_size", [7, 5000])
+def test_mailbox_of_an_office_marks_nobody_further(folder: Folder, batch_size: int) -> None:
+    lines = [f"Ana {n};98765{n:04d};{EMAIL};;;;" for n in range(60)]
+    report = folder.take_in(*lines, batch_size=batch_size)
+    assert (report.created, report.duplicates) == (60, MAILBOX_LIMIT - 2)
+    assert max(len(lead.metadata.get("possible_duplicates", [])) for lead in Lead.objects.all()) < MAILBOX_LIMIT
 
 
 def test_same_telegram_chat_is_the_same_lead(folder: Folder) -> None:

@@ -78,6 +78,12 @@ def test_email_that_is_none_is_refused(cell: str) -> None:
         values.email(cell)
 
 
+@pytest.mark.parametrize("cell", ["sincorreo@gmail.com", "no-tiene@example.com", "NOEMAIL@example.com"])
+def test_email_typed_to_get_past_a_form_is_refused(cell: str) -> None:
+    with pytest.raises(Invalid, match="is a placeholder, not an e-mail address"):
+        values.email(cell)
+
+
 @pytest.mark.parametrize(
     ("cell", "chat"), [("123456789", "123456789"), ("123456789.0", "123456789"), ("-10012345", "-10012345")]
 )
