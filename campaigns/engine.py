@@ -5,7 +5,7 @@ is decided by exactly one of them. docs/engine.md tells the life of a step.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -70,15 +70,18 @@ def work_off(*, clock: Clock, broker: Broker, limit: int | None = None) -> Pass:
 
 def end_what_is_over(*, broker_id: int | None, clock: Clock) -> int:
     """End the enrolments whose lead replied, booked, closed or opted out since the last pass; how many ended."""
-    with transaction.atomic():
-        over = sql.rows(sql.EXITS, {"broker": broker_id})
-        sql.finish(
-            [
-                sql.Ending(log_id, LogStatus.SKIPPED, reason, "", True, None, None, "", "", None)
-                for log_id, reason in over
-            ],
-            clock.now(),
-        )
+    touched = [lead_id for (lead_id,) in sql.rows(sql.TOUCHED, {"broker": broker_id})]
+    size = settings.ENGINE_BATCH
+    return sum(_end(touched[start : start + size], clock) for start in range(0, len(touched), size))
+
+
+@transaction.atomic
+def _end(lead_ids: Sequence[int], clock: Clock) -> int:
+    over = sql.rows(sql.EXITS, {"leads": lead_ids})
+    sql.finish(
+        [sql.Ending(log_id, LogStatus.SKIPPED, reason, "", True, None, None, "", "", None) for log_id, reason in over],
+        clock.now(),
+    )
     return len(over)
 
 

@@ -118,13 +118,16 @@ WHERE c.status = 'active' AND c.triggered_by = '{kind}'
 ORDER BY c.id
 """
 IN_WINDOW = "x.at >= greatest(c.collects_from, s.swept_to - %(overlap)s) AND x.at <= %(now)s"
+# LATERAL and LIMIT keep each look an index probe; otherwise the planner may join the campaigns with all that ever was.
 HAPPENED = {
     "lead_score": f"""
-        SELECT FROM leads_scorechange x WHERE x.broker_id = c.broker_id AND {IN_WINDOW}""",
+        SELECT FROM (VALUES (1)) v, LATERAL (SELECT FROM leads_scorechange x
+            WHERE x.broker_id = c.broker_id AND {IN_WINDOW} LIMIT 1) one""",
     "stage_change": f"""
-        SELECT FROM leads_stagetransition x WHERE x.broker_id = c.broker_id AND {IN_WINDOW}
-        AND (c.trigger_condition -> 'stage' ? x.to_stage
-             OR x.to_stage = ANY(regexp_split_to_array(c.trigger_condition ->> 'stage', ' *, *')))""",
+        SELECT FROM (VALUES (1)) v, LATERAL (SELECT FROM leads_stagetransition x
+            WHERE x.broker_id = c.broker_id AND {IN_WINDOW}
+              AND (c.trigger_condition -> 'stage' ? x.to_stage
+                   OR x.to_stage = ANY(regexp_split_to_array(c.trigger_condition ->> 'stage', ' *, *'))) LIMIT 1) one""",
     # One campaign with a wrong number must not stop everybody's triggers: CASE keeps the cast from seeing it.
     "inactivity": """
         SELECT FROM (SELECT CASE WHEN c.trigger_condition ->> 'inactivity_days' ~ '^ *[0-9]{1,4}([.]0*)? *$'
@@ -369,17 +372,20 @@ FOR NO KEY UPDATE OF l, d SKIP LOCKED
 
 # --- exits -----------------------------------------------------------------------------------------------------------
 
-# Of the leads that something happened to since the last pass: the waiting rows whose enrolment is over, and why.
+# The leads that something happened to since the last pass. A statement of its own: the planner cannot know how few they
+# are, and would look at everybody who is under way.
+TOUCHED = """
+SELECT d.id FROM leads_lead d JOIN campaigns_sweep s ON s.broker_id = d.broker_id
+WHERE d.last_activity_at >= s.swept_to AND (%(broker)s::bigint IS NULL OR d.broker_id = %(broker)s)
+UNION
+SELECT t.lead_id FROM leads_stagetransition t JOIN campaigns_sweep s ON s.broker_id = t.broker_id
+WHERE t.at >= s.swept_to AND t.from_stage <> '' AND (%(broker)s::bigint IS NULL OR t.broker_id = %(broker)s)
+"""
+
+# Of these leads: the waiting rows whose enrolment is over, and why.
 EXITS = """
-WITH touched AS (
-    SELECT d.id FROM leads_lead d JOIN campaigns_sweep s ON s.broker_id = d.broker_id
-    WHERE d.last_activity_at >= s.swept_to AND (%(broker)s::bigint IS NULL OR d.broker_id = %(broker)s)
-    UNION
-    SELECT t.lead_id FROM leads_stagetransition t JOIN campaigns_sweep s ON s.broker_id = t.broker_id
-    WHERE t.at >= s.swept_to AND t.from_stage <> '' AND (%(broker)s::bigint IS NULL OR t.broker_id = %(broker)s)
-)
 SELECT l.id, r.reason
-FROM touched
+FROM unnest(%(leads)s::bigint[]) AS touched(id)
 JOIN campaigns_enrollment e ON e.lead_id = touched.id AND e.status = 'active'
 JOIN campaigns_campaignversion v ON v.campaign_id = e.campaign_id AND v.number = e.version
 JOIN campaigns_campaignlog l ON l.enrollment_id = e.id AND l.status = 'pending' AND l.dispatched_at IS NULL

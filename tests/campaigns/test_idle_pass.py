@@ -1,4 +1,4 @@
-"""A pass with nothing to do, over 100,000 leads: few statements, and none that looks at every lead (failures.md row 16)."""
+"""A pass with nothing to do, over 100,000 leads: few statements, none of which looks at every lead (failures.md row 16)."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,8 +12,10 @@ from campaigns import engine
 from campaigns.clock import VirtualClock
 from campaigns.models import CampaignLog, Enrollment
 from tests.building import DAY, HOUR, NOW, a_broker, a_campaign, a_lead, enroll, message_step
-from tests.many import analyze, copies, copies_of_lead
+from tests.many import analyze, committed_rows, copies, copies_of_lead
 
+# Also what makes pytest-django prepare a test database for this file.
+pytestmark = pytest.mark.django_db
 LEADS = 100_000
 WAITING = 5_000
 TRIGGERS: list[dict[str, Any]] = [
@@ -37,14 +39,9 @@ class Statements(list[tuple[str, str]]):
 @pytest.fixture(scope="module")
 def passes(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[list[Statements]]:
     """Two idle passes, with 4 campaigns and with 40, over the same many leads."""
-    with django_db_blocker.unblock():
-        try:
-            broker = fill()
-            few = idle_pass(broker, 1)
-            yield [few, idle_pass(broker, 9)]
-        finally:
-            with connection.cursor() as cursor:
-                cursor.execute("TRUNCATE brokers_broker CASCADE")
+    with django_db_blocker.unblock(), committed_rows():
+        broker = fill()
+        yield [idle_pass(broker, 1), idle_pass(broker, 9)]
 
 
 def fill() -> Broker:
@@ -52,7 +49,7 @@ def fill() -> Broker:
     broker = a_broker()
     lead = a_lead(broker, now=NOW - 20 * DAY)
     silence = f"o.last_activity_at + interval '10 days' * i / {LEADS}"
-    copies_of_lead(lead, LEADS, last_activity_at=silence, pipeline_stage="(ARRAY['entrada', 'perdido'])[1 + i % 2]")
+    copies_of_lead(lead, LEADS, last_activity_at=silence, pipeline_stage="(ARRAY['entrada', 'perdido'])[1 + mod(i, 2)]")
     wait_for_next_step(broker)
     return broker
 
@@ -118,3 +115,4 @@ def test_idle_pass_takes_as_many_statements_with_many_campaigns(passes: list[Sta
 def test_idle_pass_finds_its_queue_by_the_partial_index(passes: list[Statements]) -> None:
     due = [plan for found in passes for sql, plan in found if "CROSS JOIN LATERAL (\n    SELECT count(*) AS n" in sql]
     assert ["idx_log_queue" in plan for plan in due] == [True, True]
+

@@ -141,7 +141,9 @@ def test_permission_of_nobody_is_refused(browser: Client) -> None:
 
 def test_suppressed_address_that_is_none_is_refused(browser: Client) -> None:
     answer = add(browser, ContactPermission, address="12", channel="call", kind="revoked", purpose="all")
-    assert errors(answer) == {"address": ["phone='12' is no valid number; use one such as +56 9 8765 4321"]}
+    assert errors(answer) == {
+        "address": ["phone='12' has 2 digits and is no valid number of CL (+56 9 8765 4321) or abroad (+…)"]
+    }
 
 
 def test_operator_joins_no_two_brokerages(aurora: Brokerage) -> None:
