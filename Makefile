@@ -67,8 +67,9 @@ bench: $(TOOLS)
 
 messages: $(TOOLS)
 	@command -v xgettext >/dev/null || { echo 'make messages needs GNU gettext (on Debian: apt install gettext)'; exit 1; }
-	$(RUN) manage.py makemessages --locale es --ignore '.venv/*' --ignore 'var/*' --ignore 'tests/*'
-	$(RUN) -m babel.messages.frontend compile --directory locale --domain django --statistics
+	$(RUN) manage.py makemessages --locale es --no-obsolete \
+		--ignore '.venv/*' --ignore 'var/*' --ignore 'tests/*' --ignore 'bench/*'
+	msgfmt --check --statistics --output-file locale/es/LC_MESSAGES/django.mo locale/es/LC_MESSAGES/django.po
 
 requirements: $(TOOLS)
 	$(PIP) install uv

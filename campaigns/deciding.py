@@ -1,11 +1,13 @@
 """The first third of a batch: take what is due, decide, write what needs no provider, and commit to the rest."""
 
+import gc
 import json
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.db import transaction
@@ -34,6 +36,8 @@ BROKEN_AGAIN_AFTER = timedelta(hours=1)
 # The code of a contact that its worker was too late for; no provider was asked.
 CANCELLED = "cancelled"
 LOST_WITHOUT_ANSWER = "sin_respuesta"
+
+_to_json = json.JSONEncoder(default=str, check_circular=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class Decided:
 @transaction.atomic
 def decide_batch(*, groups: Sequence[Group], size: int, now: datetime) -> Decided:
     """One short transaction over at most `size` due rows; a crash before it commits leaves everything due."""
+    _keep_what_is_loaded()
     claimed = _claim(divide(groups, size, now), now)
     due = load(claimed, now)
     _set_aside(set(claimed) - {one.facts.log_id for one in due}, now)
@@ -105,6 +110,13 @@ def decide_batch(*, groups: Sequence[Group], size: int, now: datetime) -> Decide
     sql.finish(endings, now)
     counts.update(decision.reason for _one, decision in postponed)
     return Decided(len(claimed), _dispatches(sent, now), counts)
+
+
+@lru_cache(maxsize=1)
+def _keep_what_is_loaded() -> None:
+    """Once a process: what its modules made stays for good. A batch makes so many objects that the collector would
+    otherwise go through all of it every other batch, a tenth of the engine's time."""
+    gc.freeze()
 
 
 def _claim(quotas: Sequence[Quota], now: datetime) -> list[int]:
@@ -179,7 +191,7 @@ def ending(
 
 
 def _checks(decision: Decision) -> str:
-    return json.dumps({"checks": [check.as_json() for check in decision.checks]}, default=str)
+    return _to_json({"checks": [check.as_json() for check in decision.checks]})
 
 
 def _move(one: Due, now: datetime) -> tuple[str, str]:
@@ -217,7 +229,8 @@ def _postpone(postponed: Sequence[tuple[Due, Postpone]]) -> None:
 
 def _write_contacts(contacts: Sequence[tuple[Due, Act]], now: datetime) -> list[_Written]:
     """Write the Messages and stamp their rows; only rows whose Message was inserted here are dispatched."""
-    meetings = {one.facts.log_id: _propose(one, now) for one, _act in contacts if one.meeting_token}
+    unproposed = [one for one, _act in contacts if one.meeting_token and not one.is_proposed]
+    meetings = {one.facts.log_id: _propose(one, now) for one in unproposed}
     rows = {one.facts.log_id: _contact_row(one, act, meetings, now) for one, act in contacts}
     written = dict(sql.rows(sql.DISPATCH, sql.columns_of(list(rows.values())) | {"now": now}))
     sent = [
@@ -260,10 +273,10 @@ def _contact_row(one: Due, act: Act, meetings: dict[int, int], now: datetime) ->
         template=facts.template.id if facts.template else None,
         purpose=facts.contact.purpose,
         address=facts.contact.address,
-        subject=act.subject,
+        subject=act.subject[: sql.SUBJECT_LENGTH],
         body=act.body,
         key=f"step:{facts.enrollment_id}:{facts.step.number}:{facts.attempts + 1}",
-        basis=json.dumps(act.basis, default=str),
+        basis=_to_json(act.basis),
         sandbox=one.sandbox,
         appointment=meetings.get(facts.log_id),
         lease=now + (CALL_LEASE if facts.step.channel == "call" else SEND_LEASE),

@@ -74,7 +74,7 @@ class Step:
     template_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StepFacts:
     """Everything `decide` looks at. Moments are aware; `reached` are the stages entered since the enrolment."""
 

@@ -5,8 +5,10 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
+from math import isfinite
 
 from django.conf import settings
 
@@ -19,6 +21,7 @@ from messaging.providers import adapter_for
 logger = logging.getLogger(__name__)
 
 STALE_AFTER = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(days=1).total_seconds()
 # Nobody was asked: the row goes back and is decided anew.
 TOO_LATE = Outcome(OutcomeKind.REFUSED_FOR_NOW, code=CANCELLED)
 
@@ -41,8 +44,9 @@ def dispatch_all(
                 dispatch = queue.popleft()
             except IndexError:
                 return
-            clock.sleep_until(dispatch.slot_at)
-            is_stale = clock.now() - decided_at > STALE_AFTER
+            if dispatch.slot_at - decided_at <= STALE_AFTER:
+                clock.sleep_until(dispatch.slot_at)
+            is_stale = max(clock.now(), dispatch.slot_at) - decided_at > STALE_AFTER
             outcomes.append((dispatch, TOO_LATE if is_stale else _send(dispatch)))
 
     workers = min(settings.SENDER_THREADS, len(dispatches))
@@ -53,12 +57,24 @@ def dispatch_all(
 def _send(dispatch: Dispatch) -> Outcome:
     """A failure of our own adapter is an outcome nobody can know; it must not take others with it."""
     try:
-        return adapter(dispatch.account).send(dispatch.envelope)
+        return _sound(adapter(dispatch.account).send(dispatch.envelope))
     except Exception:
         logger.exception(
             "Message %s: the adapter of %s failed", dispatch.envelope.message_id, dispatch.account.provider
         )
         return Outcome(OutcomeKind.UNKNOWN, code="adapter_error", error="the adapter failed")
+
+
+def _sound(outcome: Outcome) -> Outcome:
+    """What a provider said in a form that can be stored: its words are its own, and one of them breaks no batch."""
+    pause = outcome.retry_after
+    return replace(
+        outcome,
+        provider_id=outcome.provider_id.replace("\x00", "")[:255],
+        code=outcome.code.replace("\x00", "")[:60],
+        error=outcome.error.replace("\x00", "")[:2000],
+        retry_after=min(pause, LONGEST_PAUSE) if pause is not None and isfinite(pause) and pause > 0 else None,
+    )
 
 
 def adapter(account: ChannelAccount) -> Adapter:

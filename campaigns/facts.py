@@ -1,5 +1,6 @@
 """Loads all that the decisions about a batch need, in a number of statements that does not grow with the batch."""
 
+import json
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -40,11 +41,15 @@ class Row(NamedTuple):
     sandbox: bool
     agent_name: str
     agent_phone: str
+    proposed_token: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Due:
-    """One due step with everything that is needed to decide about it and to carry it out."""
+    """One due step with everything that is needed to decide about it and to carry it out.
+
+    `meeting_token` is that of the meeting it invites to, `is_proposed` whether an earlier attempt proposed it already.
+    """
 
     facts: StepFacts
     plan: Plan
@@ -52,6 +57,7 @@ class Due:
     sandbox: bool
     account: ChannelAccount | None
     meeting_token: str = ""
+    is_proposed: bool = False
 
 
 @dataclass(slots=True)
@@ -95,7 +101,9 @@ def _due_or_none(row: Row, lead: LeadFacts, step: Step, batch: _Batch, now: date
 
 def _split(record: tuple[Any, ...]) -> tuple[Row, LeadFacts]:
     width = len(Row._fields)
-    return Row._make(record[:width]), LeadFacts._make(record[width:])
+    lead = LeadFacts._make(record[width:])
+    read = lead._replace(metadata=json.loads(lead.metadata), unreachable=json.loads(lead.unreachable))  # type: ignore[arg-type]
+    return Row._make(record[:width]), read
 
 
 def _step_of(row: Row, plans: Mapping[tuple[int, int], Plan]) -> Any:
@@ -166,7 +174,7 @@ def _due(row: Row, lead: LeadFacts, step: Step, batch: _Batch, now: datetime) ->
     broker = batch.accounts.brokers[lead.broker_id]
     account = batch.accounts.get(lead.broker_id, step.channel, row.sandbox) if step.channel else None
     template = batch.templates.variant(step.template_id, lead.language or broker.language)
-    token = new_token() if step.action == "schedule_meeting" else ""
+    token = (row.proposed_token or new_token()) if step.action == "schedule_meeting" else ""
     events = [(stage, at) for stage, at in batch.events.get(lead.id, ()) if at > row.enrolled_at]
     is_contact = step.action in CONTACTS
     facts = StepFacts(
@@ -190,7 +198,7 @@ def _due(row: Row, lead: LeadFacts, step: Step, batch: _Batch, now: datetime) ->
         around=_surroundings(row, lead, step, template, broker, batch, token, now) if is_contact else None,
         plain_text=_plain_text(lead, broker, token),
     )
-    return Due(facts, plan, broker, row.sandbox, account, token)
+    return Due(facts, plan, broker, row.sandbox, account, token, bool(row.proposed_token))
 
 
 def _contact(

@@ -61,7 +61,9 @@ class Campaign(TenantModel):
     activated_at = models.DateTimeField(_("activated at"), null=True, editable=False)
     paused_at = models.DateTimeField(_("paused at"), null=True, editable=False)
     collects_from = models.DateTimeField(_("collects from"), null=True, editable=False)
-    created_by = models.ForeignKey(User, models.SET_NULL, null=True, editable=False, related_name="+")
+    created_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, editable=False, related_name="+", verbose_name=_("created by")
+    )
     created_at = models.DateTimeField(_("created at"), editable=False)
 
     class Meta:
@@ -86,11 +88,13 @@ class Campaign(TenantModel):
 class CampaignVersion(TenantModel):
     """Settings and steps as they stood when activated; never changed afterwards."""
 
-    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="versions", db_index=False)
+    campaign = models.ForeignKey(
+        Campaign, models.CASCADE, related_name="versions", db_index=False, verbose_name=_("campaign")
+    )
     number = models.PositiveIntegerField(_("number"))
     settings = models.JSONField(_("settings"))
     fingerprint = models.CharField(_("fingerprint"), max_length=64)
-    approved_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    approved_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+", verbose_name=_("approved by"))
     at = models.DateTimeField(_("at"))
 
     class Meta:
@@ -105,7 +109,9 @@ class CampaignVersion(TenantModel):
 class CampaignStep(TenantModel):
     """One step of one version. `delay_hours` counts from the step before; saved by `save_steps`, as a whole set."""
 
-    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="steps", db_index=False)
+    campaign = models.ForeignKey(
+        Campaign, models.CASCADE, related_name="steps", db_index=False, verbose_name=_("campaign")
+    )
     version = models.PositiveIntegerField(_("version"), default=1, editable=False)
     step_number = models.PositiveSmallIntegerField(_("step"))
     action = models.CharField(_("action"), max_length=16, choices=Action.choices, default=Action.SEND_MESSAGE)
@@ -165,10 +171,17 @@ class EnrollmentQuerySet(TenantQuerySet):
 class Enrollment(LooseTenantModel):
     """A lead's way through one campaign; `entry` counts how often they entered."""
 
-    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="enrollments", db_index=False)
+    campaign = models.ForeignKey(
+        Campaign, models.CASCADE, related_name="enrollments", db_index=False, verbose_name=_("campaign")
+    )
     version = models.PositiveIntegerField(_("version"))
     lead = models.ForeignKey(
-        "leads.Lead", models.DO_NOTHING, related_name="enrollments", db_constraint=False, db_index=False
+        "leads.Lead",
+        models.DO_NOTHING,
+        related_name="enrollments",
+        db_constraint=False,
+        db_index=False,
+        verbose_name=_("lead"),
     )
     entry = models.PositiveSmallIntegerField(_("entry"), default=1)
     trigger = models.CharField(_("trigger"), max_length=12, choices=Trigger.choices)
@@ -217,18 +230,38 @@ class CampaignLogQuerySet(TenantQuerySet):
 class CampaignLog(LooseTenantModel):
     """One step of one enrolment, for ever: born pending, ends sent, failed or skipped."""
 
-    enrollment = models.ForeignKey(Enrollment, models.CASCADE, related_name="logs", db_index=False)
-    campaign = models.ForeignKey(Campaign, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
-    lead = models.ForeignKey("leads.Lead", models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
-    step = models.ForeignKey(CampaignStep, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
+    enrollment = models.ForeignKey(
+        Enrollment, models.CASCADE, related_name="logs", db_index=False, verbose_name=_("enrolment")
+    )
+    campaign = models.ForeignKey(
+        Campaign, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False, verbose_name=_("campaign")
+    )
+    lead = models.ForeignKey(
+        "leads.Lead", models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False, verbose_name=_("lead")
+    )
+    step = models.ForeignKey(
+        CampaignStep, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False, verbose_name=_("step")
+    )
     step_number = models.PositiveSmallIntegerField(_("step"))
     action = models.CharField(_("action"), max_length=16, choices=Action.choices)
     channel = models.CharField(_("channel"), max_length=10, blank=True)
     message = models.ForeignKey(
-        "messaging.Message", models.DO_NOTHING, null=True, related_name="+", db_constraint=False, db_index=False
+        "messaging.Message",
+        models.DO_NOTHING,
+        null=True,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        verbose_name=_("message"),
     )
     appointment = models.ForeignKey(
-        "leads.Appointment", models.DO_NOTHING, null=True, related_name="+", db_constraint=False, db_index=False
+        "leads.Appointment",
+        models.DO_NOTHING,
+        null=True,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        verbose_name=_("appointment"),
     )
     status = models.CharField(_("status"), max_length=10, choices=LogStatus.choices, default=LogStatus.PENDING)
     reason = models.CharField(_("reason"), max_length=60, blank=True)
@@ -277,7 +310,7 @@ class CampaignLog(LooseTenantModel):
 class Sweep(models.Model):
     """How far the triggers of a broker have looked."""
 
-    broker = models.OneToOneField(Broker, models.CASCADE, primary_key=True)
+    broker = models.OneToOneField(Broker, models.CASCADE, primary_key=True, verbose_name=_("brokerage"))
     swept_to = models.DateTimeField(_("swept to"))
 
     objects = TenantQuerySet.as_manager()

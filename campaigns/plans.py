@@ -11,7 +11,7 @@ from brokers.models import Broker
 from campaigns.decisions import Step, Template
 from campaigns.models import Action, Campaign, CampaignStep, CampaignVersion
 from messaging.models import ChannelAccount
-from templates_app.merge import compile_text
+from templates_app.merge import TemplateSyntaxError, compile_text
 from templates_app.models import Channel, MessageTemplate
 
 
@@ -81,8 +81,13 @@ class Templates:
         self._templates: dict[int, Template] = {}
         self._family: dict[int, tuple[int, str, str]] = {}
         self._variants: dict[tuple[int, str, str, str], Template] = {}
+        self._unreadable: dict[int, TemplateSyntaxError] = {}
         for row in families:
-            self._templates[row.pk] = compiled(row)
+            try:
+                self._templates[row.pk] = compiled(row)
+            except TemplateSyntaxError as error:
+                self._unreadable[row.pk] = error
+                continue
             self._family[row.pk] = (row.broker_id, row.name, row.channel)
             if row.is_active:
                 self._variants[row.broker_id, row.name, row.channel, row.language] = self._templates[row.pk]
@@ -92,7 +97,12 @@ class Templates:
         return frozenset().union(*(template.variables for template in self._templates.values()))
 
     def variant(self, template_id: int | None, language: str) -> Template | None:
-        """The active variant in this language, else the template that the step names."""
+        """The active variant in this language, else the template that the step names.
+
+        Raises TemplateSyntaxError where that one was stored past its check.
+        """
+        if template_id in self._unreadable:
+            raise self._unreadable[template_id]
         if template_id is None or template_id not in self._templates:
             return None
         chosen = self._templates[template_id]
@@ -100,15 +110,16 @@ class Templates:
 
 
 def compiled(row: MessageTemplate) -> Template:
+    subject, body = compile_text(row.subject), compile_text(row.content)
     return Template(
         id=row.pk,
         channel=row.channel,
         purpose=row.purpose,
         language=row.language,
         is_active=row.is_active,
-        subject=compile_text(row.subject),
-        body=compile_text(row.content),
-        variables=frozenset(row.variables),
+        subject=subject,
+        body=body,
+        variables=frozenset(subject.variables + body.variables),
     )
 
 

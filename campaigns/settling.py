@@ -15,7 +15,7 @@ from campaigns.models import LogStatus
 from leads.actions import mark_unreachable, record_call
 from leads.models import Lead
 from messaging.base import Outcome, OutcomeKind
-from messaging.models import Message, MessageStatus
+from messaging.models import ACCEPTED, Message, MessageStatus
 from messaging.policy import CALL
 from voice.actions import ring_simulated
 from voice.models import CallStatus
@@ -94,9 +94,7 @@ def _message_row(dispatch: Dispatch, outcome: Outcome) -> _MessageRow:
         status = MessageStatus.DELIVERED
     if outcome.code == CANCELLED:
         status = MessageStatus.CANCELLED
-    return _MessageRow(
-        dispatch.envelope.message_id, status, outcome.provider_id, outcome.code[:60], outcome.error[:2000]
-    )
+    return _MessageRow(dispatch.envelope.message_id, status, outcome.provider_id, outcome.code, outcome.error)
 
 
 def _is_last(dispatch: Dispatch, outcome: Outcome) -> bool:
@@ -107,7 +105,7 @@ def _is_last(dispatch: Dispatch, outcome: Outcome) -> bool:
 def _release(dispatch: Dispatch, outcome: Outcome, now: datetime) -> _Release:
     facts = dispatch.due.facts
     due_at = now if outcome.code == CANCELLED else retry_at(now, facts.attempts + 1, facts.log_id, outcome.retry_after)
-    return _Release(facts.log_id, dispatch.envelope.message_id, due_at, outcome.code[:60] or "refused_for_now")
+    return _Release(facts.log_id, dispatch.envelope.message_id, due_at, outcome.code or "refused_for_now")
 
 
 def _ending(dispatch: Dispatch, outcome: Outcome, now: datetime) -> sql.Ending:
@@ -117,7 +115,7 @@ def _ending(dispatch: Dispatch, outcome: Outcome, now: datetime) -> sql.Ending:
         return ending(dispatch.due, LogStatus.FAILED, "outcome_unknown", None, now)
     if outcome.kind == OutcomeKind.REFUSED_FOR_NOW:
         return ending(dispatch.due, LogStatus.FAILED, "gave_up", None, now)
-    return ending(dispatch.due, LogStatus.FAILED, (outcome.code or "refused")[:60], None, now)
+    return ending(dispatch.due, LogStatus.FAILED, outcome.code or "refused", None, now)
 
 
 def _hold_accounts(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> None:
@@ -147,18 +145,37 @@ def _ring(message_ids: list[int], now: datetime) -> None:
         ring_simulated(message_ids=message_ids, now=now)
 
 
+class _Expired(NamedTuple):
+    """A row of campaigns.sql.EXPIRED."""
+
+    log_id: int
+    message_id: int
+    status: str
+    code: str
+
+
 @transaction.atomic
 def settle_expired(*, batch: int, broker_id: int | None, now: datetime) -> int:
-    """Rows whose worker never came back: nobody can know whether they were sent, so they are shown, not resent."""
-    expired = sql.rows(sql.EXPIRED, {"now": now, "batch": batch, "broker": broker_id})
+    """Rows whose worker never came back: nobody can know whether they were sent, so they are shown, not resent. Where
+    the provider has told meanwhile, that is what the log says."""
+    expired = [_Expired._make(row) for row in sql.rows(sql.EXPIRED, {"now": now, "batch": batch, "broker": broker_id})]
     if not expired:
         return 0
-    Message.objects.filter(pk__in=[message for _log, _lead, message in expired], status=MessageStatus.SENDING).update(
+    Message.objects.filter(pk__in=[row.message_id for row in expired], status=MessageStatus.SENDING).update(
         status=MessageStatus.UNKNOWN, unknown_at=now, error_code="lease_over"
     )
-    due = load([log for log, _lead, _message in expired], now)
-    sql.finish([ending(one, LogStatus.FAILED, "outcome_unknown", None, now) for one in due], now)
-    return len(expired)
+    rows = {row.log_id: row for row in expired}
+    due = load(list(rows), now)
+    sql.finish([ending(one, *_told(rows[one.facts.log_id]), None, now) for one in due], now)
+    return len(due)
+
+
+def _told(row: _Expired) -> tuple[str, str]:
+    if row.status in ACCEPTED:
+        return LogStatus.SENT, ""
+    if row.status == MessageStatus.FAILED:
+        return LogStatus.FAILED, row.code or "refused"
+    return LogStatus.FAILED, "outcome_unknown"
 
 
 class _EndedCall(NamedTuple):
@@ -168,6 +185,7 @@ class _EndedCall(NamedTuple):
     lead_id: int
     message_id: int
     attempts: int
+    has_lease: bool
     status: str
     seconds: int | None
 
@@ -177,17 +195,19 @@ class _EndedCall(NamedTuple):
 
     @property
     def may_be_tried_again(self) -> bool:
-        return self.status != CallStatus.FAILED and self.attempts < MAX_CALL_ATTEMPTS
+        return self.status != CallStatus.FAILED and self.attempts < MAX_CALL_ATTEMPTS and self.has_lease
 
 
 @transaction.atomic
 def settle_calls(*, batch: int, broker_id: int | None, now: datetime) -> int:
     """Calls that have ended: answered ones finish their step, others are tried again or given up."""
-    calls = [_EndedCall._make(row) for row in sql.rows(sql.ENDED_CALLS, {"batch": batch, "broker": broker_id})]
+    params = {"now": now, "batch": batch, "broker": broker_id}
+    ended = [_EndedCall._make(row) for row in sql.rows(sql.ENDED_CALLS, params)]
+    due = {one.facts.log_id: one for one in load([call.log_id for call in ended], now)} if ended else {}
+    calls = [call for call in ended if call.log_id in due]
     if not calls:
         return 0
     sql.run(sql.SETTLE_MESSAGES, sql.columns_of([_call_message(call) for call in calls]) | {"now": now})
-    due = {one.facts.log_id: one for one in load([call.log_id for call in calls], now)}
     over = [call for call in calls if call.is_answered or not call.may_be_tried_again]
     sql.finish([_call_ending(call, due[call.log_id], now) for call in over], now)
     again = [call for call in calls if not call.is_answered and call.may_be_tried_again]

@@ -127,7 +127,8 @@ HAPPENED = {
         SELECT FROM (VALUES (1)) v, LATERAL (SELECT FROM leads_stagetransition x
             WHERE x.broker_id = c.broker_id AND {IN_WINDOW}
               AND (c.trigger_condition -> 'stage' ? x.to_stage
-                   OR x.to_stage = ANY(regexp_split_to_array(c.trigger_condition ->> 'stage', ' *, *'))) LIMIT 1) one""",
+                   OR x.to_stage = ANY(regexp_split_to_array(c.trigger_condition ->> 'stage', ' *, *')))
+            LIMIT 1) one""",
     # One campaign with a wrong number must not stop everybody's triggers: CASE keeps the cast from seeing it.
     "inactivity": """
         SELECT FROM (SELECT CASE WHEN c.trigger_condition ->> 'inactivity_days' ~ '^ *[0-9]{1,4}([.]0*)? *$'
@@ -178,14 +179,16 @@ FACTS = """
 SELECT l.id, l.enrollment_id, l.campaign_id, l.step_number, l.attempts, l.planned_at, l.due_at,
        e.version, e.enrolled_at, e.sandbox,
        coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.username, ''), coalesce(u.phone, ''),
+       coalesce(p.token, ''),
        d.id, d.broker_id, d.name, d.phone, d.email, d.telegram_chat_id, d.lead_score, d.pipeline_stage,
-       d.assigned_to_id, d.treatment_type, d.metadata, d.budget_amount, d.income_amount, d.debt_amount,
-       d.dicom_status, d.location, d.unreachable, d.language, d.timezone, d.last_inbound_at, d.last_answered_at,
+       d.assigned_to_id, d.treatment_type, d.metadata::text, d.budget_amount, d.income_amount, d.debt_amount,
+       d.dicom_status, d.location, d.unreachable::text, d.language, d.timezone, d.last_inbound_at, d.last_answered_at,
        d.deleted_at
 FROM campaigns_campaignlog l
 JOIN campaigns_enrollment e ON e.id = l.enrollment_id
 JOIN leads_lead d ON d.id = l.lead_id
 LEFT JOIN brokers_user u ON u.id = d.assigned_to_id
+LEFT JOIN leads_appointment p ON p.id = l.appointment_id AND p.status = 'proposed'
 WHERE l.id = ANY(%(ids)b::bigint[])
 ORDER BY l.id
 """
@@ -264,7 +267,7 @@ WITH act AS (
                                    created_at, sending_at)
     SELECT broker_id, lead_id, channel, 'out', account_id, template_id, purpose, address, subject, body, 'sending', '',
            key, basis::jsonb, '', '', sandbox, %(now)s, %(now)s
-    FROM act ORDER BY log_id
+    FROM act
     ON CONFLICT (dedupe_key) DO NOTHING
     RETURNING id, dedupe_key
 )
@@ -351,7 +354,8 @@ WHERE e.id = done.enrollment_id AND e.status = 'active' AND (done.exits OR done.
 """
 
 EXPIRED = """
-SELECT l.id, l.lead_id, l.message_id FROM campaigns_campaignlog l JOIN leads_lead d ON d.id = l.lead_id
+SELECT l.id, l.message_id, m.status, m.error_code
+FROM campaigns_campaignlog l JOIN leads_lead d ON d.id = l.lead_id JOIN messaging_message m ON m.id = l.message_id
 WHERE l.status = 'pending' AND l.dispatched_at IS NOT NULL AND l.lease_until <= %(now)s
   AND (%(broker)s::bigint IS NULL OR l.broker_id = %(broker)s)
 ORDER BY l.lease_until LIMIT %(batch)s
@@ -359,7 +363,7 @@ FOR NO KEY UPDATE OF l, d SKIP LOCKED
 """
 
 ENDED_CALLS = """
-SELECT l.id, l.lead_id, l.message_id, l.attempts, v.status, v.duration
+SELECT l.id, l.lead_id, l.message_id, l.attempts, l.lease_until > %(now)s, v.status, v.duration
 FROM campaigns_campaignlog l
 JOIN voice_voicecall v ON v.message_id = l.message_id
 JOIN leads_lead d ON d.id = l.lead_id
@@ -416,6 +420,10 @@ FOR NO KEY UPDATE OF l, d SKIP LOCKED
 """
 
 
+# What the columns hold; a longer one of one row must not break the batch.
+REASON_LENGTH, SUBJECT_LENGTH = 60, 400
+
+
 class Ending(NamedTuple):
     """How one log ends, and what comes next (`step_id` None: nothing)."""
 
@@ -433,7 +441,7 @@ class Ending(NamedTuple):
 
 def finish(endings: Iterable[Ending], now: datetime) -> None:
     """End logs, schedule what comes next, complete or exit their enrolments. The leads must be locked."""
-    columns = list(zip(*endings, strict=True))
+    columns = list(zip(*(one._replace(reason=one.reason[:REASON_LENGTH]) for one in endings), strict=True))
     if not columns:
         return
     names = ("log", "status", "reason", "response", "exits", "step", "number", "action", "channel", "due")

@@ -88,11 +88,19 @@ class MessageQuerySet(TenantQuerySet):
 class Message(LooseTenantModel):
     """One contact with a lead, calls included. Written before the provider is called; `dedupe_key` is sent once."""
 
-    lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="messages", db_index=False)
+    lead = models.ForeignKey(
+        "leads.Lead", models.CASCADE, related_name="messages", db_index=False, verbose_name=_("lead")
+    )
     channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
     direction = models.CharField(_("direction"), max_length=3, choices=Direction.choices)
     account = models.ForeignKey(
-        ChannelAccount, models.DO_NOTHING, related_name="+", null=True, db_constraint=False, db_index=False
+        ChannelAccount,
+        models.DO_NOTHING,
+        related_name="+",
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        verbose_name=_("account"),
     )
     template = models.ForeignKey(
         "templates_app.MessageTemplate",
@@ -101,16 +109,13 @@ class Message(LooseTenantModel):
         null=True,
         db_constraint=False,
         db_index=False,
+        verbose_name=_("template"),
     )
-    purpose = models.CharField(
-        _("purpose"), max_length=15, choices=Purpose.choices, default=Purpose.MARKETING
-    )
+    purpose = models.CharField(_("purpose"), max_length=15, choices=Purpose.choices, default=Purpose.MARKETING)
     address = models.CharField(_("address"), max_length=254, blank=True)
     subject = models.CharField(_("subject"), max_length=400, blank=True)
     body = models.TextField(_("text"), blank=True)
-    status = models.CharField(
-        _("status"), max_length=10, choices=MessageStatus.choices, default=MessageStatus.QUEUED
-    )
+    status = models.CharField(_("status"), max_length=10, choices=MessageStatus.choices, default=MessageStatus.QUEUED)
     provider_id = models.CharField(_("id at the provider"), max_length=255, blank=True)
     dedupe_key = models.CharField(_("key"), max_length=200)
     basis = models.JSONField(_("why it was allowed"), default=dict, blank=True)
@@ -119,7 +124,14 @@ class Message(LooseTenantModel):
     cost = models.DecimalField(_("cost"), max_digits=12, decimal_places=6, null=True, blank=True)
     sandbox = models.BooleanField(_("sandbox"), default=False)
     sent_by = models.ForeignKey(
-        User, models.DO_NOTHING, null=True, blank=True, related_name="+", db_constraint=False, db_index=False
+        User,
+        models.DO_NOTHING,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        verbose_name=_("sent by"),
     )
     created_at = models.DateTimeField(_("created at"))
     sending_at = models.DateTimeField(_("sending at"), null=True)
@@ -145,9 +157,7 @@ class Message(LooseTenantModel):
             # A lead's conversation, and the caps of a batch of leads.
             models.Index(fields=["lead", "created_at"], name="idx_message_lead"),
             # A provider's callback that names its own id.
-            models.Index(
-                fields=["account", "provider_id"], condition=~Q(provider_id=""), name="idx_message_provider"
-            ),
+            models.Index(fields=["account", "provider_id"], condition=~Q(provider_id=""), name="idx_message_provider"),
         ]
 
     def __str__(self) -> str:
@@ -157,7 +167,9 @@ class Message(LooseTenantModel):
 class WebhookEvent(TenantModel):
     """What a provider told us, kept as it came; `event_id` makes a repeated delivery harmless."""
 
-    account = models.ForeignKey(ChannelAccount, models.CASCADE, related_name="events", db_index=False)
+    account = models.ForeignKey(
+        ChannelAccount, models.CASCADE, related_name="events", db_index=False, verbose_name=_("account")
+    )
     event_id = models.CharField(_("event id"), max_length=200)
     payload = models.JSONField(_("payload"))
     received_at = models.DateTimeField(_("received at"))

@@ -10,6 +10,7 @@ from campaigns import engine
 from campaigns.actions import activate, create_campaign, save_steps
 from campaigns.clock import VirtualClock
 from campaigns.enrollment import Intake, enroll_leads
+from campaigns.ledger import verify
 from campaigns.models import Campaign, CampaignLog, Enrollment
 from leads.actions import book_appointment, create_lead, propose_appointment, record_inbound
 from leads.models import Appointment, Lead
@@ -106,6 +107,11 @@ def run(clock: VirtualClock, *, passes: int = 1, every: timedelta = HOUR, **how:
 
 def at(moment: datetime) -> VirtualClock:
     return VirtualClock(moment)
+
+
+def broken() -> dict[str, list[str]]:
+    """What verify_ledger complains about."""
+    return {finding.invariant: [row.detail for row in finding.rows] for finding in verify() if finding.count}
 
 
 def log_of(lead: Lead, step: int = 1, **which: Any) -> CampaignLog:

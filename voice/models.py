@@ -30,8 +30,8 @@ ENDED = [
 class VoiceCall(TenantModel):
     """What happened on the phone; the contact itself is its Message."""
 
-    message = models.OneToOneField("messaging.Message", models.CASCADE, related_name="call")
-    lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="calls")
+    message = models.OneToOneField("messaging.Message", models.CASCADE, related_name="call", verbose_name=_("message"))
+    lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="calls", verbose_name=_("lead"))
     agent_type = models.CharField(
         _("agent type"), max_length=30, choices=AgentType.choices, default=AgentType.PERFILADOR
     )
@@ -74,7 +74,7 @@ class Speaker(models.TextChoices):
 
 
 class CallTranscript(TenantModel):
-    call = models.ForeignKey(VoiceCall, models.CASCADE, related_name="lines", db_index=False)
+    call = models.ForeignKey(VoiceCall, models.CASCADE, related_name="lines", db_index=False, verbose_name=_("call"))
     position = models.PositiveIntegerField(_("position"))
     speaker = models.CharField(_("speaker"), max_length=10, choices=Speaker.choices)
     text = models.TextField(_("text"))

@@ -76,7 +76,10 @@ def record_permission(
         for one in addresses
     )
     if lead is not None:
-        Lead.objects.filter(pk=lead.pk).update(opted_out_at=now if kind == "revoked" else None, updated_at=now)
+        # A sign of life, by which the engine's next pass sees it.
+        Lead.objects.filter(pk=lead.pk).update(
+            opted_out_at=now if kind == "revoked" else None, last_activity_at=now, updated_at=now
+        )
         rescore(lead=lead, now=now, cause="permission")
 
 

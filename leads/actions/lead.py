@@ -33,6 +33,7 @@ EDITABLE = {
     "language",
     "timezone",
 }
+ADDRESS_OF = {"telegram": "telegram_chat_id", "email": "email", "whatsapp": "phone", "call": "phone"}
 
 
 @transaction.atomic
@@ -84,6 +85,7 @@ def edit_lead(*, lead: Lead, now: datetime, by: User | None, **changes: Any) -> 
         with transaction.atomic():
             Lead.objects.filter(pk=lead.pk).update(
                 **changed,
+                unreachable=_still_unreachable(fresh, changed),
                 field_sources=fresh.field_sources | _sources(changed, by, now),
                 updated_at=now,
                 last_activity_at=now,
@@ -91,6 +93,11 @@ def edit_lead(*, lead: Lead, now: datetime, by: User | None, **changes: Any) -> 
     except IntegrityError as error:
         raise Refused("address_taken", _address_taken(values)) from error
     return rescore(lead=fresh, now=now, cause="edit")
+
+
+def _still_unreachable(lead: Lead, changed: Mapping[str, Any]) -> dict[str, str]:
+    """What providers said of the addresses that stay; a new one may be tried."""
+    return {channel: code for channel, code in lead.unreachable.items() if ADDRESS_OF[channel] not in changed}
 
 
 @transaction.atomic

@@ -24,7 +24,12 @@ class LooseTenantModel(TenantModel):
     """A tenant row of a hot table: its broker is checked by `verify_ledger`, not by a constraint."""
 
     broker = models.ForeignKey(
-        "brokers.Broker", models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+        "brokers.Broker",
+        models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("brokerage"),
     )
 
     class Meta:
@@ -34,12 +39,21 @@ class LooseTenantModel(TenantModel):
 class StageTransition(LooseTenantModel):
     """One move of a lead through the pipeline; `from_stage` is empty at birth."""
 
-    lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="transitions", db_index=False)
+    lead = models.ForeignKey(
+        "leads.Lead", models.CASCADE, related_name="transitions", db_index=False, verbose_name=_("lead")
+    )
     from_stage = models.CharField(_("from"), max_length=30, choices=Stage.choices, blank=True)
     to_stage = models.CharField(_("to"), max_length=30, choices=Stage.choices)
     at = models.DateTimeField(_("at"))
     by = models.ForeignKey(
-        User, models.DO_NOTHING, null=True, blank=True, related_name="+", db_constraint=False, db_index=False
+        User,
+        models.DO_NOTHING,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        verbose_name=_("by"),
     )
     cause = models.CharField(_("cause"), max_length=12, choices=Cause.choices)
     reason = models.CharField(_("reason"), max_length=200, blank=True)
@@ -64,7 +78,9 @@ class StageTransition(LooseTenantModel):
 class ScoreChange(LooseTenantModel):
     """A change of a lead's score; `from_score` is null at birth."""
 
-    lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="score_changes", db_index=False)
+    lead = models.ForeignKey(
+        "leads.Lead", models.CASCADE, related_name="score_changes", db_index=False, verbose_name=_("lead")
+    )
     from_score = models.PositiveSmallIntegerField(_("from"), null=True)
     to_score = models.PositiveSmallIntegerField(_("to"))
     at = models.DateTimeField(_("at"))
@@ -90,7 +106,7 @@ class ImportBatch(TenantModel):
     file = models.CharField(_("file"), max_length=255)
     sha256 = models.CharField(max_length=64)
     counts = models.JSONField(_("counts"), default=dict)
-    by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+    by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("by"))
     at = models.DateTimeField(_("at"))
     finished_at = models.DateTimeField(_("finished at"), null=True)
 
@@ -106,14 +122,16 @@ class ImportBatch(TenantModel):
 class Inquiry(TenantModel):
     """What a lead asked for, each time they came, also when they were known already."""
 
-    lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="inquiries")
+    lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="inquiries", verbose_name=_("lead"))
     source = models.CharField(_("source"), max_length=100, blank=True)
     external_id = models.CharField(_("id at the source"), max_length=200, blank=True)
     property_ref = models.CharField(_("property"), max_length=200, blank=True)
     text = models.TextField(_("text"), blank=True)
     raw = models.JSONField(_("as it came"), default=dict, blank=True)
     digest = models.CharField(max_length=64, blank=True)
-    import_batch = models.ForeignKey(ImportBatch, models.SET_NULL, null=True, related_name="+", db_index=False)
+    import_batch = models.ForeignKey(
+        ImportBatch, models.SET_NULL, null=True, related_name="+", db_index=False, verbose_name=_("import")
+    )
     at = models.DateTimeField(_("at"))
 
     class Meta:
@@ -135,10 +153,10 @@ class Inquiry(TenantModel):
 class Assignment(TenantModel):
     """Who got a lead, when, and by which rule."""
 
-    lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="assignments")
-    agent = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="assignments", verbose_name=_("lead"))
+    agent = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+", verbose_name=_("agent"))
     rule = models.CharField(_("rule"), max_length=40)
-    by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+    by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("by"))
     at = models.DateTimeField(_("at"))
 
     class Meta:

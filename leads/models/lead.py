@@ -115,7 +115,8 @@ class Lead(ConcurrentTransitionMixin, TenantModel):
     next_task_at = models.DateTimeField(_("next task"), null=True, blank=True)
     next_action_at = models.GeneratedField(
         expression=Least("next_appointment_at", "next_task_at"),
-        output_field=models.DateTimeField(_("next action"), null=True),
+        output_field=models.DateTimeField(null=True),
+        verbose_name=_("next action"),
         db_persist=True,
     )
     last_contacted_at = models.DateTimeField(_("last contacted"), null=True, blank=True)
@@ -124,9 +125,23 @@ class Lead(ConcurrentTransitionMixin, TenantModel):
     first_touched_at = models.DateTimeField(_("first human touch"), null=True, blank=True)
     last_activity_at = models.DateTimeField(_("last sign of life"))
     deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True)
-    merged_into = models.ForeignKey("self", models.DO_NOTHING, null=True, blank=True, related_name="+", db_index=False)
+    merged_into = models.ForeignKey(
+        "self",
+        models.DO_NOTHING,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("merged into"),
+    )
     import_batch = models.ForeignKey(
-        "leads.ImportBatch", models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+        "leads.ImportBatch",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("import"),
     )
     created_at = models.DateTimeField(_("arrived at"))
     updated_at = models.DateTimeField(_("changed at"))

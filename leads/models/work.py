@@ -12,8 +12,8 @@ from brokers.models import TenantModel, TenantQuerySet, User
 
 
 class Note(TenantModel):
-    lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="written_notes")
-    author = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="written_notes", verbose_name=_("lead"))
+    author = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+", verbose_name=_("author"))
     text = models.TextField(_("text"))
     at = models.DateTimeField(_("at"))
 

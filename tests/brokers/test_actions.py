@@ -55,7 +55,7 @@ def test_broker_is_refused_with_every_fault_at_once() -> None:
 
 def test_short_name_is_taken_once() -> None:
     create()
-    with pytest.raises(Refused, match="taken"):
+    with pytest.raises(Refused, match="slug='aurora'"):
         create()
 
 

@@ -1,13 +1,21 @@
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from django.utils import translation
 
 from brokers.models import Broker
 from campaigns.clock import VirtualClock
 from tests.building import NOW, a_broker, a_free_broker
 from tests.peers.counting import PROVIDER
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    """What verbs say to the person who asked; what leads get is in their own language."""
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture
@@ -32,11 +40,3 @@ def sent_file(tmp_path: Path, settings: LazySettings) -> Path:
     """Where the counting provider writes; it is wired as long as the test runs."""
     settings.PROVIDERS = {**settings.PROVIDERS, **PROVIDER}
     return tmp_path / "sends"
-
-
-@pytest.fixture
-def batch_of(settings: Any) -> Any:
-    def set_size(size: int) -> None:
-        settings.ENGINE_BATCH = size
-
-    return set_size

@@ -1,4 +1,4 @@
-"""A pass with nothing to do, over 100,000 leads: few statements, none of which looks at every lead (failures.md row 16)."""
+"""A pass with nothing to do, over 100,000 leads: few statements, none looks at every lead (failures.md row 16)."""
 
 from collections.abc import Iterator
 from typing import Any

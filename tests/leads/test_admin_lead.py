@@ -64,7 +64,7 @@ def test_edit_notes_who_said_so_and_scores_anew(browser: Client, aurora: Brokera
 @pytest.mark.parametrize(
     ("field", "value", "fault"),
     [
-        ("phone", "12", "phone='12' is no valid number; use one such as +56 9 8765 4321"),
+        ("phone", "12", "phone='12' has 2 digits and is no valid number of CL (+56 9 8765 4321) or abroad (+…)"),
         ("email", "nobody", "Enter a valid email address."),
         ("timezone", "Mars/Base", "timezone='Mars/Base' is not allowed; use a name such as America/Santiago"),
         ("metadata", "[1]", 'Use an object such as {"timeline": "3 months"}.'),

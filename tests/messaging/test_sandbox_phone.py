@@ -48,7 +48,7 @@ def real_email(broker: Broker, now: datetime) -> ChannelAccount:
 def test_nobody_looks_without_a_login(client: Client, lead: Lead, path: str) -> None:
     response = client.get(path.format(lead=lead.pk))
     assert response.status_code == 302
-    assert response["Location"].startswith("/admin/login/?next=/sandbox/")
+    assert response["Location"].startswith("/login/?next=/sandbox/")
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def test_pages_cost_the_same_for_one_lead_and_for_three(
     client = as_(admin)
     sent()
     for _round in range(2):
-        with django_assert_num_queries(3):
+        with django_assert_num_queries(4):
             client.get("/sandbox/")
-        with django_assert_num_queries(7):
+        with django_assert_num_queries(8):
             client.get(f"/sandbox/{lead.pk}/")
         for number in range(2):
             sent()

@@ -1,0 +1,202 @@
+"""Batches of any size give the same result, with a number of statements that does not grow (failures.md row 15)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from brokers.models import Broker
+from campaigns import engine
+from campaigns.clock import VirtualClock
+from campaigns.models import CampaignLog
+from leads.models import Lead
+from messaging.models import Message
+from tests.building import (
+    DAY,
+    HOUR,
+    NOW,
+    a_broker,
+    a_campaign,
+    a_free_broker,
+    a_lead,
+    a_template,
+    a_user,
+    counting_account,
+    enroll,
+    message_step,
+    run,
+    some_leads,
+)
+from tests.peers.counting import sends
+
+# What a batch may cost, transactions apart: design, section 13.
+STATEMENTS, COMMITS = 15, 2
+
+
+def mixed(broker: Broker, file: Path) -> None:
+    """Two campaigns of every action over leads of every kind; the provider refuses, times out and asks to wait."""
+    agent = a_user(broker)
+    words = ["accept", "temporary", "refuse", "timeout", "accept", "invalid"]
+    leads = [
+        a_lead(
+            broker,
+            telegram_chat_id=str(number + 1),
+            phone=f"+5698765432{number}" if number < 10 else "",
+            email="" if number % 3 else f"m{number}@example.com",
+            assigned_to=agent if number % 2 else None,
+            treatment_type=["automated_call", "manual_follow_up", "automated_telegram", "hold"][number % 4],
+        )
+        for number in range(16)
+    ]
+    script = {str(number + 1): [words[number % 6], "accept"] for number in range(16)}
+    counting_account(broker, file, script=script)
+    for channel in ("whatsapp", "email", "call"):
+        counting_account(broker, file, channel=channel)
+    steps = [
+        message_step(broker, "Hola {{name}}, {{timeline|ya}}"),
+        {"action": "make_call", "delay_hours": 1},
+        message_step(broker, "{{booking_link}}", action="schedule_meeting", channel="whatsapp", delay_hours=2),
+        {"action": "update_stage", "target_stage": "perfilamiento"},
+        message_step(broker, "x", channel="email", conditions={"has_email": True}, delay_hours=1),
+    ]
+    for priority in (1, 2):
+        enroll(a_campaign(broker, *steps, priority=priority), *leads)
+
+
+def result(clock: VirtualClock) -> list[Any]:
+    """Every log with its lead's place, its message and its moments, free of ids."""
+    run(clock, passes=40)
+    first = Lead.objects.earliest("id").pk
+    rows = CampaignLog.objects.order_by("campaign", "lead", "step_number")
+    columns = ("lead_id", "step_number", "status", "reason", "attempts", "due_at", "executed_at", "message__status")
+    return [(lead - first, *rest) for lead, *rest in rows.values_list(*columns)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_batches_of_any_size_give_the_same_result(sent_file: Path, settings: LazySettings) -> None:
+    """failures.md row 15: batch size 1 gives the same result as 1,000."""
+    results, keys = [], []
+    for number, size in enumerate((1, 7, 1000)):
+        settings.ENGINE_BATCH = size
+        file = sent_file.with_suffix(f".{size}")
+        broker = a_broker(f"broker-{number}")
+        mixed(broker, file)
+        results.append(result(VirtualClock(NOW)))
+        keys.append([send.key for send in sends(file)])
+        forget(broker)
+    assert results[0] == results[1] == results[2]
+    assert len(results[0]) > 100
+    assert [len(found) for found in keys] == [len(set(found)) for found in keys] == [len(keys[0])] * 3
+
+
+def forget(broker: Broker) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE brokers_broker CASCADE")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("limit", [1, 3, 5])
+def test_limit_bounds_the_steps_of_a_pass(broker: Broker, clock: VirtualClock, limit: int) -> None:
+    enroll(a_campaign(broker), *some_leads(broker, 5))
+    assert run(clock, limit=limit).taken == limit
+    assert CampaignLog.objects.filter(status="sent").count() == limit
+    run(clock)
+    assert CampaignLog.objects.filter(status="sent").count() == 5
+
+
+@pytest.mark.django_db
+def test_pass_goes_on_until_nothing_is_due(broker: Broker, clock: VirtualClock, settings: LazySettings) -> None:
+    """failures.md row 15: not only the first batch, and not for ever (row 3)."""
+    settings.ENGINE_BATCH = 2
+    enroll(a_campaign(broker), *some_leads(broker, 7))
+    done = run(clock)
+    assert (done.taken, done.batches, done.steps["sent"], run(clock).taken) == (7, 4, 7, 0)
+
+
+@pytest.mark.django_db
+def test_pass_that_is_asked_to_stop_finishes_the_batch_in_hand(
+    broker: Broker, clock: VirtualClock, settings: LazySettings
+) -> None:
+    settings.ENGINE_BATCH = 2
+    enroll(a_campaign(broker), *some_leads(broker, 7))
+    answers = iter([False, True])
+    done = engine.run(clock=clock, should_stop=lambda: next(answers))
+    assert (done.taken, CampaignLog.objects.in_flight().count()) == (2, 0)
+
+
+def full_step(broker: Broker) -> dict[str, Any]:
+    """A message that asks for everything that is loaded for a batch."""
+    text = "{{name}} {{property|}} {{appointment_date|}} {{unsubscribe_link|}} {{agent_name|}}"
+    template = a_template(broker, text)
+    return message_step(broker, message_template=template, conditions={"score_min": 1, "has_phone": True})
+
+
+def cost_of_a_batch(broker: Broker, count: int, step: Callable[[Broker], dict[str, Any]]) -> tuple[list[str], int]:
+    """The statements of one batch of that many leads, and how many transactions it commits."""
+    campaign = a_campaign(broker, step(broker), message_step(broker, delay_hours=1))
+    leads = some_leads(broker, count, treatment_type="automated_call")
+    enroll(campaign, *leads)
+    clock = VirtualClock(NOW)
+    engine.run(clock=clock, limit=1)
+    clock.advance(HOUR / 60)
+    with CaptureQueriesContext(connection) as whole:
+        done = engine.run(clock=clock, limit=count)
+    assert done.taken == count - 1
+    statements = [query["sql"].strip() for query in whole.captured_queries]
+    first = next(n for n, text in enumerate(statements) if "AS channel(name)" in text)
+    last = max(n for n, text in enumerate(statements) if text == "COMMIT")
+    batch = statements[first : last + 1]
+    return [text for text in batch if text not in ("BEGIN", "COMMIT")], batch.count("COMMIT")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_batch_costs_the_same_statements_for_one_lead_and_for_fifty() -> None:
+    broker = a_free_broker()
+    (one, commits_of_one), (fifty, commits_of_fifty) = (cost_of_a_batch(broker, count, full_step) for count in (2, 51))
+    assert [text[:60] for text in one] == [text[:60] for text in fifty]
+    assert commits_of_one == commits_of_fifty
+
+
+@pytest.mark.django_db(transaction=True)
+def test_batch_of_messages_costs_at_most_fifteen_statements_and_two_commits() -> None:
+    statements, commits = cost_of_a_batch(a_free_broker(), 51, message_step)
+    assert (len(statements) <= STATEMENTS, commits) == (True, COMMITS)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_batch_that_loads_everything_costs_a_constant_few_more() -> None:
+    statements, commits = cost_of_a_batch(a_free_broker(), 51, full_step)
+    assert (len(statements) <= STATEMENTS + 3, commits) == (True, COMMITS)
+
+
+STAGE = {"action": "update_stage", "target_stage": "perfilamiento"}
+MEETING = {"action": "schedule_meeting"}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("step", [STAGE, MEETING], ids=["update_stage", "schedule_meeting"])
+def test_steps_that_write_more_cost_a_constant_number_each(step: dict[str, Any]) -> None:
+    broker, counts = a_free_broker(), []
+    agent, clock = a_user(broker), VirtualClock(NOW)
+    for number in (1, 2, 12, 22):
+        enroll(a_campaign(broker, step), *some_leads(broker, number, assigned_to=agent, now=NOW - DAY))
+        clock.advance(HOUR / 60)
+        with CaptureQueriesContext(connection) as queries:
+            engine.run(clock=clock)
+        clock.advance(HOUR / 60)
+        engine.run(clock=clock)
+        counts.append(len(queries))
+    assert counts[3] - counts[2] == counts[2] - counts[1] <= 10 * 20
+
+
+@pytest.mark.django_db
+def test_many_campaigns_are_shared_out_in_one_batch(free_broker: Broker, clock: VirtualClock) -> None:
+    """On one account without a rate, however much each has to do."""
+    for count in (9, 1, 4):
+        enroll(a_campaign(free_broker), *some_leads(free_broker, count))
+    done = run(clock)
+    assert (done.batches, done.taken, Message.objects.count()) == (1, 14, 14)
