@@ -5,7 +5,6 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from math import isfinite
@@ -68,12 +67,13 @@ def _send(dispatch: Dispatch) -> Outcome:
 def _sound(outcome: Outcome) -> Outcome:
     """What a provider said in a form that can be stored: its words are its own, and one of them breaks no batch."""
     pause = outcome.retry_after
-    return replace(
-        outcome,
+    return Outcome(
+        kind=outcome.kind,
         provider_id=outcome.provider_id.replace("\x00", "")[:255],
         code=outcome.code.replace("\x00", "")[:60],
         error=outcome.error.replace("\x00", "")[:2000],
         retry_after=min(pause, LONGEST_PAUSE) if pause is not None and isfinite(pause) and pause > 0 else None,
+        delivered=outcome.delivered,
     )
 
 

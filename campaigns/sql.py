@@ -159,7 +159,8 @@ WHERE c.status = 'active' AND (%(broker)s::bigint IS NULL OR c.broker_id = %(bro
 ORDER BY c.priority DESC, c.id, channel.name
 """
 
-# The lead is locked with its row, so that two workers never decide about one lead at once.
+# The lead is locked with its row, so that two workers never decide about one lead at once; and before it, so that who
+# finds the lead taken keeps no lock on the row.
 CLAIM = """
 SELECT taken.id, taken.lead_id
 FROM unnest(%(campaigns)b::bigint[], %(channels)b::text[], %(quotas)b::int[]) WITH ORDINALITY
@@ -169,7 +170,7 @@ CROSS JOIN LATERAL (
     WHERE l.campaign_id = g.campaign_id AND l.channel = g.channel AND l.status = 'pending'
       AND l.dispatched_at IS NULL AND l.due_at <= %(now)s
     ORDER BY l.due_at LIMIT g.quota
-    FOR NO KEY UPDATE OF l, d SKIP LOCKED
+    FOR NO KEY UPDATE OF d, l SKIP LOCKED
 ) taken
 ORDER BY g.position
 """
@@ -359,7 +360,7 @@ FROM campaigns_campaignlog l JOIN leads_lead d ON d.id = l.lead_id JOIN messagin
 WHERE l.status = 'pending' AND l.dispatched_at IS NOT NULL AND l.lease_until <= %(now)s
   AND (%(broker)s::bigint IS NULL OR l.broker_id = %(broker)s)
 ORDER BY l.lease_until LIMIT %(batch)s
-FOR NO KEY UPDATE OF l, d SKIP LOCKED
+FOR NO KEY UPDATE OF d, l SKIP LOCKED
 """
 
 ENDED_CALLS = """
@@ -371,7 +372,7 @@ WHERE l.status = 'pending' AND l.dispatched_at IS NOT NULL AND l.action = 'make_
   AND v.status IN ('completed', 'failed', 'no_answer', 'busy', 'cancelled')
   AND (%(broker)s::bigint IS NULL OR l.broker_id = %(broker)s)
 ORDER BY l.id LIMIT %(batch)s
-FOR NO KEY UPDATE OF l, d SKIP LOCKED
+FOR NO KEY UPDATE OF d, l SKIP LOCKED
 """
 
 # --- exits -----------------------------------------------------------------------------------------------------------
@@ -416,7 +417,7 @@ CROSS JOIN LATERAL (
 ) r
 WHERE r.reason <> ''
 ORDER BY l.id
-FOR NO KEY UPDATE OF l, d SKIP LOCKED
+FOR NO KEY UPDATE OF d, l SKIP LOCKED
 """
 
 
@@ -441,11 +442,12 @@ class Ending(NamedTuple):
 
 def finish(endings: Iterable[Ending], now: datetime) -> None:
     """End logs, schedule what comes next, complete or exit their enrolments. The leads must be locked."""
-    columns = list(zip(*(one._replace(reason=one.reason[:REASON_LENGTH]) for one in endings), strict=True))
+    columns = list(map(list, zip(*endings, strict=True)))
     if not columns:
         return
     names = ("log", "status", "reason", "response", "exits", "step", "number", "action", "channel", "due")
-    run(FINISH, {name: list(column) for name, column in zip(names, columns, strict=True)} | {"now": now})
+    params: dict[str, Any] = dict(zip(names, columns, strict=True))
+    run(FINISH, params | {"reason": [reason[:REASON_LENGTH] for reason in params["reason"]], "now": now})
 
 
 def columns_of(records: Sequence[NamedTuple]) -> dict[str, list[Any]]:
