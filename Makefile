@@ -40,7 +40,7 @@ up: $(PRODUCT)
 	@$(RUN) manage.py collectstatic --no-input --verbosity 0
 	@$(RUN) manage.py demo --once
 	@echo 'Starting web and engine; Ctrl-C stops both'
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONUNBUFFERED=1 $(VENV)/bin/python -m honcho start
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONUNBUFFERED=1 exec $(VENV)/bin/python -m honcho start
 
 demo: $(PRODUCT)
 	@echo 'Preparing the database'

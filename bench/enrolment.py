@@ -14,7 +14,7 @@ from campaigns.models import Campaign, CampaignLog, CampaignStep, Enrollment
 from leads.models import Lead
 
 LEADS = 100_000
-LOOPED = 2_000
+LOOPED = 500
 ROUNDS = 5
 TABLES = ("campaigns_enrollment", "campaigns_campaignlog")
 LEAN = ", ".join(f"lean.{table}" for table in TABLES)

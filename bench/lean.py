@@ -33,7 +33,7 @@ def _twin(table: str) -> list[str]:
     """Its ids go on counting where the original's do: both sequences are one."""
     columns = _one(COLUMNS, table)
     return [
-        f"CREATE TABLE lean.{table} (LIKE public.{table} INCLUDING GENERATED)",
+        f"CREATE TABLE lean.{table} (LIKE public.{table} INCLUDING DEFAULTS INCLUDING GENERATED)",
         f"ALTER TABLE lean.{table} ALTER id SET DEFAULT nextval('public.{table}_id_seq')",
         f"INSERT INTO lean.{table} ({columns}) SELECT {columns} FROM public.{table}",
         *(index.replace(" ON public.", " ON lean.") for index in _all(INDEXES, table)),

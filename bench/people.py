@@ -93,7 +93,7 @@ def a_lead(broker: Broker, agents: list[User], dice: random.Random, number: int)
     return Lead(
         broker=broker,
         name=name,
-        phone=f"+569{10_000_000 + number * 7:08d}",
+        phone=f"+569{50_000_000 + number * 7:08d}",
         email=f"lead{number}@example.com",
         telegram_chat_id=str(100_000_000 + number),
         lead_score=dice.randrange(5, 80),

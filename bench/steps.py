@@ -23,7 +23,7 @@ ROUNDS = 5
 # One more day to count statements on, and there is always a next step to write.
 STEPS = ROUNDS + 2
 A_ROUND = 20_000
-LOOPED = 500
+LOOPED = 200
 BATCH = 1_000
 HOT = ("campaigns_campaignlog", "campaigns_enrollment", "messaging_message", "leads_lead")
 REST = ("leads_stagetransition", "leads_scorechange", "leads_contactpermission", "leads_inquiry")

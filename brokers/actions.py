@@ -39,6 +39,10 @@ def create_broker(*, name: str, slug: str, country: str, timezone: str, now: dat
 
 def _broker_faults(name: str, slug: str, country: str, timezone: str) -> list[str]:
     faults = [] if name.strip() else [_("name is missing")]
+    for key, value in (("name", name), ("slug", slug)):
+        longest = Broker._meta.get_field(key).max_length or 0
+        if len(value) > longest:
+            faults.append(_("%(key)s is longer than %(longest)s characters") % {"key": key, "longest": longest})
     if slug != slugify(slug) or not slug:
         faults.append(f"slug={slug!r} is not allowed; use small letters, digits and hyphens, such as aurora")
     elif Broker.objects.filter(slug=slug).exists():

@@ -14,14 +14,13 @@ from brokers.models import ApiKey, OutboxEvent, Role, User
 class BrokerAdmin(TenantAdmin):
     """Operators open brokerages; a broker admin sets the rules of their own.
 
-    Registered by messaging.admin: a new brokerage gets its accounts there.
+    Registered by campaigns.admin, with what messaging.admin adds: a new brokerage gets its accounts.
     """
 
     list_display = ("name", "slug", "country", "timezone", "is_active", "sending_paused_at")
     list_filter = ("is_active", "country")
     search_fields = ("name", "slug")
     ordering = ("name",)
-    actions = ("stop_sending", "go_on_sending")
     readonly_fields = ("sending_paused_at",)
     fieldsets = (
         (None, {"fields": ("name", "slug", "is_active", "sending_paused_at")}),
@@ -39,16 +38,6 @@ class BrokerAdmin(TenantAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = tuple(super().get_readonly_fields(request, obj))
         return fields if request.user.is_superuser else (*fields, *self.only_operators)
-
-    @admin.action(description=_("Stop all sending now"), permissions=["change"])
-    def stop_sending(self, request: HttpRequest, queryset: QuerySet) -> None:
-        queryset.filter(sending_paused_at=None).update(sending_paused_at=self.now())
-        self.message_user(request, _("Nothing is sent until sending goes on."))
-
-    @admin.action(description=_("Go on sending"), permissions=["change"])
-    def go_on_sending(self, request: HttpRequest, queryset: QuerySet) -> None:
-        queryset.update(sending_paused_at=None)
-        self.message_user(request, _("Sending goes on."))
 
 
 class UserForm(TenantForm, UserChangeForm):

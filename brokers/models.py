@@ -32,10 +32,6 @@ class BrokerQuerySet(models.QuerySet):
     def visible_to(self, user: "User") -> Self:
         return self if user.is_superuser else self.filter(pk=user.broker_id)
 
-    def sending(self) -> Self:
-        """Brokers whose campaigns may act: active, and the kill switch not pulled."""
-        return self.filter(is_active=True, sending_paused_at=None)
-
 
 class Broker(models.Model):
     """A brokerage: the tenant."""

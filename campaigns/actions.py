@@ -8,18 +8,21 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
 from django.utils.translation import gettext as _
 
 from brokers.models import Broker, User
 from brokers.refusal import Refused
 from campaigns.enrollment import enroll_leads
+from campaigns.filters import StepFilter
 from campaigns.models import (
     Campaign,
     CampaignLog,
     CampaignStatus,
     CampaignStep,
     CampaignVersion,
+    Trigger,
 )
 from campaigns.validation import activation_faults, settings_faults, spec_faults
 from leads.filters import LeadFilter
@@ -76,7 +79,7 @@ def save_steps(
     faults = spec_faults(current, specs, now)
     if faults:
         raise Refused("steps_invalid", faults=faults)
-    steps = [CampaignStep(step_number=number, **_without_number(spec)) for number, spec in enumerate(specs, start=1)]
+    steps = [CampaignStep(step_number=number, **_stored(spec, now)) for number, spec in enumerate(specs, start=1)]
     if _is_activated(current):
         _save_version(current, steps, now, by)
     else:
@@ -90,8 +93,8 @@ def save_steps(
 def activate(*, campaign: Campaign, now: datetime, by: User | None = None, include_matching: bool = False) -> Campaign:
     """Start a draft: from now on its trigger takes leads in.
 
-    `include_matching` also takes in those who match already (see `matching_leads`). Raises Refused `not_draft`, or
-    `not_activatable` with every fault at once.
+    `include_matching` also takes in those who match already (see `matching_leads`). Raises Refused `wrong_status`,
+    `no_trigger`, or `not_activatable` with every fault at once.
     """
     current = _locked(campaign)
     if current.status != CampaignStatus.DRAFT:
@@ -109,7 +112,12 @@ def activate(*, campaign: Campaign, now: datetime, by: User | None = None, inclu
 
 
 def matching_leads(campaign: Campaign, now: datetime) -> Any:
-    """The leads that match the whole trigger condition at this moment, whenever they began to."""
+    """The leads that match the whole trigger condition at this moment, whenever they began to.
+
+    Raises Refused `no_trigger` for a manual campaign, which has none that anybody could match.
+    """
+    if campaign.triggered_by == Trigger.MANUAL:
+        raise Refused("no_trigger", _("A manual campaign has no trigger; enrol its leads by hand."))
     return LeadFilter.apply(
         Lead.objects.present().filter(broker=campaign.broker_id), campaign.trigger_condition, now=now
     )
@@ -132,10 +140,9 @@ def resume(*, campaign: Campaign, now: datetime, by: User | None = None) -> Camp
     current = _locked(campaign)
     if current.status != CampaignStatus.PAUSED or current.paused_at is None:
         raise _wrong_status(current, CampaignStatus.PAUSED)
-    length = now - current.paused_at
-    CampaignLog.objects.filter(campaign=current).waiting().update(
-        due_at=F("due_at") + length, planned_at=F("planned_at") + length
-    )
+    stopped_at = current.broker.sending_paused_at
+    since = min(current.paused_at, _stood_still_from(current, stopped_at)) if stopped_at else current.paused_at
+    _shift(current, since, now)
     current.status, current.paused_at, current.collects_from = CampaignStatus.ACTIVE, None, now
     current.save(update_fields=["status", "paused_at", "collects_from"])
     return current
@@ -152,6 +159,40 @@ def complete(*, campaign: Campaign, now: datetime, by: User | None = None) -> Ca
     current.status = CampaignStatus.COMPLETED
     current.save(update_fields=["status"])
     return current
+
+
+def stop_sending(*, broker: Broker, now: datetime, by: User | None = None) -> None:
+    """The kill switch: nothing more is decided for any campaign of this brokerage."""
+    Broker.objects.filter(pk=broker.pk, sending_paused_at=None).update(sending_paused_at=now)
+
+
+@transaction.atomic
+def go_on_sending(*, broker: Broker, now: datetime, by: User | None = None) -> None:
+    """Go on where it stopped: everything is due later by the stop.
+
+    A paused campaign's rows move up to its pause here, and from there by its own resume.
+    """
+    campaigns = Campaign.objects.filter(broker=broker, status__in=(CampaignStatus.ACTIVE, CampaignStatus.PAUSED))
+    locked = list(campaigns.select_for_update(no_key=True).order_by("id"))
+    stopped_at = Broker.objects.select_for_update(no_key=True).get(pk=broker.pk).sending_paused_at
+    if stopped_at is None:
+        return
+    for campaign in locked:
+        _shift(campaign, _stood_still_from(campaign, stopped_at), campaign.paused_at or now)
+    Broker.objects.filter(pk=broker.pk).update(sending_paused_at=None)
+
+
+def _stood_still_from(campaign: Campaign, stopped_at: datetime) -> datetime:
+    """Since when a campaign waits for its stopped brokerage; a resume meanwhile moved what was before it."""
+    return max(stopped_at, campaign.collects_from or stopped_at)
+
+
+def _shift(campaign: Campaign, since: datetime, until: datetime) -> None:
+    """What waited from `since`, or from when it was written, to `until` is due later by that long."""
+    if since < until:
+        length = Value(until) - Greatest(Value(since), F("created_at"))
+        rows = CampaignLog.objects.filter(campaign=campaign, created_at__lt=until).waiting()
+        rows.update(due_at=F("due_at") + length, planned_at=F("planned_at") + length)
 
 
 def _locked(campaign: Campaign) -> Campaign:
@@ -177,11 +218,15 @@ def _apply(campaign: Campaign, settings: Mapping[str, Any], now: datetime) -> No
     faults = settings_faults(campaign, now)
     if faults:
         raise Refused("campaign_invalid", faults=faults)
+    if "trigger_condition" in settings:
+        campaign.trigger_condition = LeadFilter.canonical(campaign.trigger_condition, now=now)
 
 
-def _without_number(spec: Mapping[str, Any]) -> dict[str, Any]:
+def _stored(spec: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """The fields of a step, its number aside."""
     values = {key: value for key, value in spec.items() if key != "step_number"}
-    return values | {"conditions": values.get("conditions") or {}, "target_stage": values.get("target_stage") or ""}
+    conditions = StepFilter.canonical(values.get("conditions") or {}, now=now)
+    return values | {"conditions": conditions, "target_stage": values.get("target_stage") or ""}
 
 
 def _is_activated(campaign: Campaign) -> bool:

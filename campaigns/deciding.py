@@ -3,7 +3,7 @@
 import gc
 import json
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from brokers.refusal import Refused
 from campaigns import sql
-from campaigns.decisions import CONTACTS, Act, Decision, Exit, Postpone, Skip, decide
+from campaigns.decisions import CONTACTS, Act, Decision, Exit, Postpone, Skip, Step, decide
 from campaigns.division import Group, Quota, divide
 from campaigns.facts import Due, load
 from campaigns.models import Action, CampaignLog, LogStatus
@@ -29,7 +29,8 @@ from voice.actions import write_calls
 
 logger = logging.getLogger(__name__)
 
-SEND_LEASE = timedelta(minutes=2)
+# Five seconds, and the longest that a provider's adapter may take for one message.
+SEND_LEASE = timedelta(minutes=5)
 # Ring time-out, the longest call and ten minutes for its callbacks.
 CALL_LEASE = timedelta(seconds=60) + timedelta(minutes=15) + timedelta(minutes=10)
 BROKEN_AGAIN_AFTER = timedelta(hours=1)
@@ -42,12 +43,13 @@ _to_json = json.JSONEncoder(default=str, check_circular=False).encode
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """A committed contact on its way: what to send, over which account, not before `slot_at`."""
+    """A committed contact on its way: what to send, over which account, not before `slot_at`; decided at `at`."""
 
     due: Due
     account: ChannelAccount
     envelope: Envelope
     slot_at: datetime
+    at: datetime
 
 
 class _Contact(NamedTuple):
@@ -71,7 +73,16 @@ class _Contact(NamedTuple):
     response: str
 
 
-_Written = tuple[Due, _Contact, int]
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """A contact with the slot that its account gave it."""
+
+    due: Due
+    act: Act
+    slot_at: datetime
+
+
+_Written = tuple[_Admitted, _Contact, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +115,11 @@ def decide_batch(*, groups: Sequence[Group], size: int, now: datetime) -> Decide
             ending = _carried_out(one, decision, now)
             endings.append(ending)
             counts[ending.reason or ending.status] += 1
+    admitted, paced = _admit(contacts, now)
+    postponed += paced
     _postpone(postponed)
-    sent = _write_contacts(contacts, now) if contacts else []
-    endings += _conflicts(contacts, {one.facts.log_id for one, _row, _message in sent}, now)
+    sent = _write_contacts(admitted, now) if admitted else []
+    endings += _conflicts(admitted, {row.log for _one, row, _message in sent}, now)
     sql.finish(endings, now)
     counts.update(decision.reason for _one, decision in postponed)
     return Decided(len(claimed), _dispatches(sent, now), counts)
@@ -175,21 +188,18 @@ def ending(
     one: Due, status: str, reason: str, decision: Decision | None, now: datetime, *, exits: bool = False
 ) -> sql.Ending:
     """The log's end with what comes after it by the enrolment's own version."""
-    step = one.plan.after(one.facts.step.number)
-    response = _checks(decision) if decision else ""
-    if step is None:
-        return sql.Ending(one.facts.log_id, status, reason, response, exits, None, None, "", "", None)
+    end = end_of(one.facts.log_id, one.plan.after(one.facts.step.number), status, reason, now)
+    return end._replace(response=_checks(decision) if decision else "", exits=exits)
+
+
+def end_of(log_id: int, following: Step | None, status: str, reason: str, now: datetime) -> sql.Ending:
+    """The end of a log that `following` comes after; without one the enrolment is completed."""
+    reason = reason[: sql.REASON_LENGTH]
+    if following is None:
+        return sql.Ending(log_id, status, reason, "", False, None, None, "", "", None)
+    due_at = now + following.delay
     return sql.Ending(
-        one.facts.log_id,
-        status,
-        reason,
-        response,
-        exits,
-        step.id,
-        step.number,
-        step.action,
-        step.channel,
-        now + step.delay,
+        log_id, status, reason, "", False, following.id, following.number, following.action, following.channel, due_at
     )
 
 
@@ -230,17 +240,55 @@ def _postpone(postponed: Sequence[tuple[Due, Postpone]]) -> None:
         )
 
 
-def _write_contacts(contacts: Sequence[tuple[Due, Act]], now: datetime) -> list[_Written]:
+def _admit(contacts: Sequence[tuple[Due, Act]], now: datetime) -> tuple[list[_Admitted], list[tuple[Due, Postpone]]]:
+    """Who gets a slot of their account within the next second, and who waits for a later one.
+
+    Slots are given before anything is written: a contact that could not leave in time would only be cancelled again.
+    """
+    accounts = [one.account for one, _act in contacts if one.account is not None]
+    slots = _slots(Counter(account.pk for account in accounts if _is_paced(account, now)), now)
+    admitted: list[_Admitted] = []
+    waiting: list[tuple[Due, Postpone]] = []
+    for (one, act), account in zip(contacts, accounts, strict=True):
+        slot = slots[account.pk].pop(0) if account.pk in slots else _Slot(True, now)
+        if slot.is_given:
+            admitted.append(_Admitted(one, act, slot.at))
+        else:
+            waiting.append((one, Postpone(slot.at, "paced", checks=act.checks)))
+    return admitted, waiting
+
+
+class _Slot(NamedTuple):
+    """The moment of a slot, or, where none is given, the moment at which to ask again."""
+
+    is_given: bool
+    at: datetime
+
+
+def _is_paced(account: ChannelAccount, now: datetime) -> bool:
+    return account.rate is not None or (account.next_slot_at is not None and account.next_slot_at > now)
+
+
+def _slots(wanted: Counter[int], now: datetime) -> dict[int, list[_Slot]]:
+    """As many slots as wanted of each account, those that lie within the next second given, for all processes."""
+    if not wanted:
+        return {}
+    params = {"accounts": list(wanted), "counts": list(wanted.values()), "now": now}
+    slots: dict[int, list[_Slot]] = {}
+    for account, start, rate, given, free_at in sql.rows(sql.RESERVE_SLOTS, params):
+        moments = [start + timedelta(seconds=n / rate) if rate else now for n in range(given)]
+        waiting = [_Slot(False, max(free_at or start, now))] * (wanted[account] - given)
+        slots[account] = [_Slot(True, moment) for moment in moments] + waiting
+    return slots
+
+
+def _write_contacts(admitted: Sequence[_Admitted], now: datetime) -> list[_Written]:
     """Write the Messages and stamp their rows; only rows whose Message was inserted here are dispatched."""
-    unproposed = [one for one, _act in contacts if one.meeting_token and not one.is_proposed]
-    meetings = {one.facts.log_id: _propose(one, now) for one in unproposed}
-    rows = {one.facts.log_id: _contact_row(one, act, meetings, now) for one, act in contacts}
-    written = dict(sql.rows(sql.DISPATCH, sql.columns_of(list(rows.values())) | {"now": now}))
-    sent = [
-        (one, rows[one.facts.log_id], written[one.facts.log_id])
-        for one, _act in contacts
-        if one.facts.log_id in written
-    ]
+    unproposed = [one.due for one in admitted if one.due.meeting_token and not one.due.is_proposed]
+    meetings = {due.facts.log_id: _propose(due, now) for due in unproposed}
+    rows = [_contact_row(one.due, one.act, meetings, now) for one in admitted]
+    written = dict(sql.rows(sql.DISPATCH, sql.columns_of(rows) | {"now": now}))
+    sent = [(one, row, written[row.log]) for one, row in zip(admitted, rows, strict=True) if row.log in written]
     write_calls(
         [(message, row.broker, row.lead, row.address) for _one, row, message in sent if row.channel == "call"], now=now
     )
@@ -248,10 +296,10 @@ def _write_contacts(contacts: Sequence[tuple[Due, Act]], now: datetime) -> list[
 
 
 def _dispatches(sent: Sequence[_Written], now: datetime) -> list[Dispatch]:
-    accounts = [one.account for one, _row, _message in sent if one.account is not None]
     return [
-        Dispatch(one, account, _envelope(row, message, one), slot)
-        for (one, row, message), account, slot in zip(sent, accounts, _slots(accounts, now), strict=True)
+        Dispatch(one.due, one.due.account, _envelope(row, message, one.due), one.slot_at, now)
+        for one, row, message in sent
+        if one.due.account is not None
     ]
 
 
@@ -304,32 +352,12 @@ def _unsubscribe_url(row: _Contact) -> str:
     return unsubscribe_url(broker_id=row.broker, lead_id=row.lead, channel=row.channel, address=row.address)
 
 
-def _slots(accounts: Sequence[ChannelAccount], now: datetime) -> list[datetime]:
-    """When each contact may leave: paced by its account, for all processes; the last statement before the commit."""
-    counts = Counter(account.pk for account in accounts if account.rate is not None)
-    if not counts:
-        return [now] * len(accounts)
-    paced = {
-        account: (start, rate)
-        for account, start, rate in sql.rows(
-            sql.RESERVE_SLOTS, {"accounts": list(counts), "counts": list(counts.values()), "now": now}
-        )
-    }
-    used: dict[int, int] = defaultdict(int)
-    slots = []
-    for account in accounts:
-        start, rate = paced.get(account.pk, (now, None))
-        slots.append(start + timedelta(seconds=float(used[account.pk] / rate)) if rate else now)
-        used[account.pk] += 1
-    return slots
-
-
-def _conflicts(contacts: Sequence[tuple[Due, Act]], written: Collection[int], now: datetime) -> list[sql.Ending]:
+def _conflicts(admitted: Sequence[_Admitted], written: Collection[int], now: datetime) -> list[sql.Ending]:
     """A key that was used already is never sent again, and its row does not come back for ever."""
     return [
-        ending(one, LogStatus.FAILED, "key_conflict", act, now)
-        for one, act in contacts
-        if one.facts.log_id not in written
+        ending(one.due, LogStatus.FAILED, "key_conflict", one.act, now)
+        for one in admitted
+        if one.due.facts.log_id not in written
     ]
 
 

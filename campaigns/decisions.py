@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from messaging.policy import Check, ContactFacts, judge
+from messaging.policy import Check, ContactFacts, is_revoked, judge
 from templates_app.merge import CompiledText, MissingVariable
 from templates_app.variables import Surroundings, values_for
 
@@ -97,6 +97,7 @@ class StepFacts:
     contact: ContactFacts | None = None
     around: Surroundings | None = None
     plain_text: str = ""
+    cancellations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +138,10 @@ class Exit(Decision):
 
 
 def decide(facts: StepFacts, now: datetime) -> Decision:
-    """Ask in the order of docs/engine.md: has it ended, is it too late, is a person on it, do the conditions hold,
+    """Ask in the order of docs/engine.md: has it ended, is it too late, do the conditions hold, is a person on it,
     and for a contact: is there something to say, somebody to say it with, and may we?"""
     checks: list[Check] = []
-    for ask in (_ended, _lateness, _person, _conditions):
+    for ask in (_ended, _lateness, _conditions, _person):
         decision = ask(facts, now, checks)
         if decision is not None:
             return decision
@@ -182,6 +183,8 @@ def _lateness(facts: StepFacts, now: datetime, checks: list[Check]) -> Decision 
 def _person(facts: StepFacts, now: datetime, checks: list[Check]) -> Decision | None:
     """A lead that an agent follows up gets no automation, and nobody is contacted while a person talks with them."""
     if facts.lead.treatment_type == "manual_follow_up":
+        if facts.contact is not None and is_revoked(facts.contact):
+            return Exit("opted_out", checks=tuple(checks))
         checks.append(Check("automation", False, {"treatment": "manual_follow_up"}))
         return Skip("handed_to_agent", checks=tuple(checks))
     answered_at = facts.lead.last_answered_at

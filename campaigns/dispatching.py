@@ -5,7 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from math import isfinite
 
@@ -28,29 +28,54 @@ _adapters: dict[int, tuple[str, Adapter]] = {}
 _adapters_lock = threading.Lock()
 
 
-def dispatch_all(
-    dispatches: Sequence[Dispatch], *, decided_at: datetime, clock: Clock
-) -> list[tuple[Dispatch, Outcome]]:
-    """Send each once, many at a time, in the order of their slots; one outcome for each, whatever happens."""
+def dispatch_all(dispatches: Sequence[Dispatch], clock: Clock) -> list[tuple[Dispatch, Outcome]]:
+    """Send each once, many at a time, in the order of their slots; one outcome for each, whatever happens.
+
+    The five seconds count from here, where the decision has just been committed: until then its leads were locked.
+    """
     if not dispatches:
         return []
-    queue = deque(sorted(dispatches, key=lambda dispatch: dispatch.slot_at))
+    line = _Line(dispatches, settings.SENDER_THREADS)
+    decided_at = clock.now()
     outcomes: list[tuple[Dispatch, Outcome]] = []
 
     def work() -> None:
-        while True:
-            try:
-                dispatch = queue.popleft()
-            except IndexError:
-                return
-            if dispatch.slot_at - decided_at <= STALE_AFTER:
-                clock.sleep_until(dispatch.slot_at)
-            is_stale = max(clock.now(), dispatch.slot_at) - decided_at > STALE_AFTER
+        while (dispatch := line.take()) is not None:
+            clock.sleep_until(dispatch.slot_at)
+            is_stale = clock.now() - decided_at > STALE_AFTER
             outcomes.append((dispatch, TOO_LATE if is_stale else _send(dispatch)))
+            line.done(dispatch)
 
-    workers = min(settings.SENDER_THREADS, len(dispatches))
-    wait([_threads().submit(work) for _n in range(workers)])
+    wait([_threads().submit(work) for _n in range(min(settings.SENDER_THREADS, len(dispatches)))])
     return outcomes
+
+
+class _Line:
+    """Contacts waiting to be sent, in turn by account: a provider that takes its time delays only its own account,
+    which never holds more than its share of the threads."""
+
+    def __init__(self, dispatches: Sequence[Dispatch], threads: int) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[int, deque[Dispatch]] = {}
+        for dispatch in sorted(dispatches, key=lambda dispatch: dispatch.slot_at):
+            self._waiting.setdefault(dispatch.account.pk, deque()).append(dispatch)
+        self._share = max(1, threads // len(self._waiting))
+        self._under_way = dict.fromkeys(self._waiting, 0)
+
+    def take(self) -> Dispatch | None:
+        """The next one of the account that has the fewest under way; None when every account is at its share: who is
+        sending for it goes on with it."""
+        with self._lock:
+            free = [pk for pk, line in self._waiting.items() if line and self._under_way[pk] < self._share]
+            if not free:
+                return None
+            account = min(free, key=self._under_way.__getitem__)
+            self._under_way[account] += 1
+            return self._waiting[account].popleft()
+
+    def done(self, dispatch: Dispatch) -> None:
+        with self._lock:
+            self._under_way[dispatch.account.pk] -= 1
 
 
 def _send(dispatch: Dispatch) -> Outcome:

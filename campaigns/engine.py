@@ -4,26 +4,41 @@ The rows of the log are the queue. Any number of processes may run passes at onc
 is decided by exactly one of them. docs/engine.md tells the life of a step.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connection
 
 from brokers.models import Broker
-from campaigns import sql, triggers
+from campaigns import triggers
 from campaigns.clock import Clock
-from campaigns.deciding import decide_batch, due_groups
+from campaigns.deciding import CANCELLED, Dispatch, decide_batch, due_groups
 from campaigns.dispatching import dispatch_all
 from campaigns.division import divide, next_slot
 from campaigns.enrollment import Intake
-from campaigns.models import LogStatus
+from campaigns.exits import end_what_is_over
 from campaigns.settling import settle, settle_calls, settle_expired
+from messaging.base import Outcome
+from messaging.policy import CALL
+
+logger = logging.getLogger(__name__)
 
 # How long one pass may wait for paced slots before it leaves the rest to the next.
 TIME_LIMIT = timedelta(seconds=25)
+SMALLEST_BATCH = 16
+SETTLE_AGAIN_AFTER = tuple(timedelta(seconds=seconds) for seconds in (0.2, 1, 5, 15, 30))
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one batch did: rows taken, and steps by what their log says."""
+
+    taken: int = 0
+    steps: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -35,6 +50,11 @@ class Pass:
     batches: int = 0
     exited: int = 0
     taken: int = 0
+
+    def add(self, batch: Batch) -> None:
+        self.batches += bool(batch.taken)
+        self.taken += batch.taken
+        self.steps += batch.steps
 
 
 def run(
@@ -68,23 +88,6 @@ def work_off(*, clock: Clock, broker: Broker, limit: int | None = None) -> Pass:
     return done
 
 
-def end_what_is_over(*, broker_id: int | None, clock: Clock) -> int:
-    """End the enrolments whose lead replied, booked, closed or opted out since the last pass; how many ended."""
-    touched = [lead_id for (lead_id,) in sql.rows(sql.TOUCHED, {"broker": broker_id})]
-    size = settings.ENGINE_BATCH
-    return sum(_end(touched[start : start + size], clock) for start in range(0, len(touched), size))
-
-
-@transaction.atomic
-def _end(lead_ids: Sequence[int], clock: Clock) -> int:
-    over = sql.rows(sql.EXITS, {"leads": lead_ids})
-    sql.finish(
-        [sql.Ending(log_id, LogStatus.SKIPPED, reason, "", True, None, None, "", "", None) for log_id, reason in over],
-        clock.now(),
-    )
-    return len(over)
-
-
 def settle_due(*, broker_id: int | None, clock: Clock) -> None:
     """Calls that have ended and leases that ran out, until none is left."""
     batch = settings.ENGINE_BATCH
@@ -98,27 +101,51 @@ def _work_off(
     done: Pass, clock: Clock, broker_id: int | None, limit: int | None, should_stop: Callable[[], bool]
 ) -> None:
     deadline = clock.now() + TIME_LIMIT
+    size = settings.ENGINE_BATCH
     while not should_stop() and (limit is None or done.taken < limit):
-        size = settings.ENGINE_BATCH if limit is None else min(settings.ENGINE_BATCH, limit - done.taken)
-        if not _batch(done, clock, broker_id, size, deadline):
+        most = size if limit is None else min(size, limit - done.taken)
+        batch = _batch(clock, broker_id, most, deadline)
+        if batch is None:
             return
+        done.add(batch)
+        size = _next_size(size, batch)
 
 
-def _batch(done: Pass, clock: Clock, broker_id: int | None, size: int, deadline: object) -> bool:
-    """One batch of decide → dispatch → settle. False when there is nothing (more) to take in this pass."""
+def _next_size(size: int, batch: Batch) -> int:
+    """What the senders did not get to in time is cancelled; the next batch is what they can do."""
+    if batch.steps[CANCELLED]:
+        return max(SMALLEST_BATCH, batch.taken - batch.steps[CANCELLED])
+    return min(settings.ENGINE_BATCH, size * 2)
+
+
+def _batch(clock: Clock, broker_id: int | None, size: int, deadline: datetime) -> Batch | None:
+    """One batch of decide → dispatch → settle. None when there is nothing (more) to take in this pass."""
     now = clock.now()
     groups = due_groups(batch=size, broker_id=broker_id, now=now)
     if not divide(groups, size, now):
         slot = next_slot(groups, now)
-        if slot is None or slot > deadline:  # type: ignore[operator]
-            return False
+        if slot is None or slot > deadline:
+            return None
         clock.sleep_until(slot)
-        return True
+        return Batch()
     decided = decide_batch(groups=groups, size=size, now=now)
-    outcomes = dispatch_all(decided.dispatches, decided_at=now, clock=clock)
-    done.steps += settle(outcomes, clock.now()) + decided.counts
-    done.batches += 1
-    done.taken += decided.taken
-    if any(dispatch.envelope.channel == "call" for dispatch in decided.dispatches):
+    outcomes = dispatch_all(decided.dispatches, clock)
+    steps = _settled(outcomes, clock) + decided.counts
+    if any(dispatch.envelope.channel == CALL for dispatch in decided.dispatches):
         settle_calls(batch=size, broker_id=broker_id, now=clock.now())
-    return decided.taken > 0
+    # A batch in which nothing went forward ends the pass: what is due stays due.
+    return Batch(decided.taken, steps) if decided.taken > steps[CANCELLED] else None
+
+
+def _settled(outcomes: Sequence[tuple[Dispatch, Outcome]], clock: Clock) -> Counter[str]:
+    """Only this process knows what became of these contacts, so a connection that breaks is no reason to forget it."""
+    for pause in (*SETTLE_AGAIN_AFTER, None):
+        try:
+            return settle(outcomes, clock.now())
+        except (OperationalError, InterfaceError):
+            if pause is None or connection.in_atomic_block:
+                raise
+            logger.warning("The outcomes of %s contacts could not be written, trying again", len(outcomes))
+            connection.close()
+            clock.sleep_until(clock.now() + pause)
+    raise AssertionError

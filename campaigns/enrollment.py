@@ -87,7 +87,8 @@ def _enroll_slice(
 ) -> tuple[int, int]:
     """One slice, with status, version and room as they are under the lock."""
     sql.run(sql.LOCK_CAMPAIGN, {"campaign": str(campaign.pk)})
-    current = Campaign.objects.select_related("broker").get(pk=campaign.pk)
+    # The row too: pausing, completing and editing lock it, and none of them may happen within a slice.
+    current = Campaign.objects.select_for_update(no_key=True, of=("self",)).select_related("broker").get(pk=campaign.pk)
     _check_active(current)
     room = None if current.max_contacts is None else max(0, current.max_contacts - current.enrolled_count)
     first = CampaignStep.objects.get(campaign=current, version=current.version, step_number=1)

@@ -85,12 +85,12 @@ def explain(campaign: Campaign, lead: Lead, now: datetime) -> Explanation:
         campaign_id=campaign.pk,
         lead_id=lead.pk,
         at=now,
-        entries=[_entry(row, now) for row in enrolments],
+        entries=[_entry(campaign, row, now) for row in enrolments],
         obstacles=list(_entering(campaign, lead, enrolments, now)),
     )
 
 
-def _entry(row: Enrollment, now: datetime) -> Entry:
+def _entry(campaign: Campaign, row: Enrollment, now: datetime) -> Entry:
     logs = list(CampaignLog.objects.filter(enrollment=row).order_by("step_number"))
     return Entry(
         entry=row.entry,
@@ -102,7 +102,7 @@ def _entry(row: Enrollment, now: datetime) -> Entry:
         enrolled_at=row.enrolled_at,
         sandbox=row.sandbox,
         steps=[_story(log) for log in logs],
-        next=next((_next(log, now) for log in logs if log.status == LogStatus.PENDING), None),
+        next=next((_next(campaign, log, now) for log in logs if log.status == LogStatus.PENDING), None),
     )
 
 
@@ -119,11 +119,23 @@ def _story(log: CampaignLog) -> StepStory:
     )
 
 
-def _next(log: CampaignLog, now: datetime) -> NextDecision | None:
+def _next(campaign: Campaign, log: CampaignLog, now: datetime) -> NextDecision | None:
     if log.dispatched_at is not None:
         return NextDecision("in_flight", "", log.lease_until, [])
+    reason = _standstill(campaign)
+    if reason:
+        return NextDecision("waits", reason, None, [])
     due = load([log.pk], max(now, log.due_at))
     return _described(decide(due[0].facts, max(now, log.due_at)), log.due_at, now) if due else None
+
+
+def _standstill(campaign: Campaign) -> str:
+    """Why nothing at all is decided for this campaign; '' when it runs."""
+    if campaign.status != CampaignStatus.ACTIVE:
+        return "campaign_paused"
+    if not campaign.broker.is_active:
+        return "broker_inactive"
+    return "sending_stopped" if campaign.broker.sending_paused_at else ""
 
 
 def _described(decision: Decision, due_at: datetime, now: datetime) -> NextDecision:
@@ -207,6 +219,7 @@ def _next_lines(decision: NextDecision) -> Iterator[str]:
     outcomes = {
         "act": _("it would go out"),
         "in_flight": _("it is with the provider"),
+        "waits": _("it waits"),
         "postpone": _("it would be postponed"),
         "skip": _("it would be skipped"),
         "exit": _("the enrolment would end"),

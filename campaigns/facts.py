@@ -34,6 +34,7 @@ class Row(NamedTuple):
     campaign_id: int
     step_number: int
     attempts: int
+    cancellations: int
     planned_at: datetime
     due_at: datetime
     version: int
@@ -181,6 +182,7 @@ def _due(row: Row, lead: LeadFacts, step: Step, batch: _Batch, now: datetime) ->
         log_id=row.log_id,
         enrollment_id=row.enrollment_id,
         attempts=row.attempts,
+        cancellations=row.cancellations,
         planned_at=row.planned_at,
         due_at=row.due_at,
         enrolled_at=row.enrolled_at,

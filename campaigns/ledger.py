@@ -116,18 +116,19 @@ INVARIANTS: dict[str, str] = {
         JOIN campaigns_campaignstep p ON p.id = l.step_id
         WHERE p.campaign_id <> l.campaign_id OR p.step_number <> l.step_number OR e.campaign_id <> l.campaign_id
            OR e.lead_id <> l.lead_id OR (l.status = 'pending' AND p.version <> e.version)""",
+    # By id: histories are written under the lead's lock, while their moments may come in any order.
     "stage_matches_history": """
         SELECT 'leads_lead', d.id,
                'is in ' || d.pipeline_stage || ', its history says ' || coalesce(t.to_stage, 'nothing')
         FROM leads_lead d LEFT JOIN LATERAL (
-            SELECT to_stage FROM leads_stagetransition t WHERE t.lead_id = d.id ORDER BY t.at DESC, t.id DESC LIMIT 1
+            SELECT to_stage FROM leads_stagetransition t WHERE t.lead_id = d.id ORDER BY t.id DESC LIMIT 1
         ) t ON true
         WHERE t.to_stage IS DISTINCT FROM d.pipeline_stage""",
     "score_matches_history": """
         SELECT 'leads_lead', d.id,
                'scores ' || d.lead_score || ', its history says ' || coalesce(s.to_score::text, 'nothing')
         FROM leads_lead d LEFT JOIN LATERAL (
-            SELECT to_score FROM leads_scorechange s WHERE s.lead_id = d.id ORDER BY s.at DESC, s.id DESC LIMIT 1
+            SELECT to_score FROM leads_scorechange s WHERE s.lead_id = d.id ORDER BY s.id DESC LIMIT 1
         ) s ON true
         WHERE s.to_score IS DISTINCT FROM d.lead_score""",
 }

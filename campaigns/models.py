@@ -270,6 +270,8 @@ class CampaignLog(LooseTenantModel):
     dispatched_at = models.DateTimeField(_("dispatched at"), null=True)
     lease_until = models.DateTimeField(_("lease until"), null=True)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    # Attempts that no provider was asked about; they give a key its number, but do not use the attempts up.
+    cancellations = models.PositiveSmallIntegerField(_("cancelled attempts"), default=0, db_default=0)
     response = models.JSONField(_("what was checked"), default=dict, blank=True)
     created_at = models.DateTimeField(_("created at"))
     executed_at = models.DateTimeField(_("executed at"), null=True)

@@ -56,9 +56,13 @@ REASONS = {
     "no_answer": Reason(_("Nobody picked up three times."), _("Call by hand.")),
     "failed": Reason(_("The call could not be made."), _("Read the message's error.")),
     # the step waits
+    "campaign_paused": Reason(_("The campaign does not run."), _("Resume the campaign.")),
+    "broker_inactive": Reason(_("The brokerage is not active."), _("Activate the brokerage.")),
+    "sending_stopped": Reason(_("All sending of the brokerage is stopped."), _("Let sending go on.")),
     "outside_hours": Reason(_("It is outside the contact hours."), _("It goes out when they begin.")),
     "frequency_cap": Reason(_("The lead was contacted often enough lately."), _("It goes out when the cap allows.")),
     "human_in_contact": Reason(_("A person is in contact with the lead."), _("It goes on some days after.")),
+    "paced": Reason(_("The account may not send more just now."), _("It goes out in the account's next slot.")),
     "cancelled": Reason(_("The worker was too late to send it."), _("It is decided anew at once.")),
     "internal_error": Reason(
         _("Something stored with this lead, campaign or brokerage cannot be read."),

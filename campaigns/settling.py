@@ -9,9 +9,11 @@ from django.db import transaction
 
 from campaigns import sql
 from campaigns.backoff import retry_at
-from campaigns.deciding import CANCELLED, Dispatch, ending
-from campaigns.facts import Due, load
+from campaigns.deciding import CANCELLED, Dispatch, end_of, ending
+from campaigns.decisions import Step
+from campaigns.exits import end_enrolments_of
 from campaigns.models import LogStatus
+from campaigns.plans import load_plans
 from leads.actions import mark_unreachable, record_call
 from leads.models import Lead
 from messaging.base import Outcome, OutcomeKind
@@ -55,21 +57,22 @@ class _Release(NamedTuple):
 
 @transaction.atomic
 def settle(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> Counter[str]:
-    """Write a batch's outcomes in one transaction; the counts are by what the log says."""
+    """Write a batch's outcomes in one transaction; the counts are by what the log says. Doing it twice is harmless."""
     counts: Counter[str] = Counter()
     if not outcomes:
         return counts
-    _stamp(outcomes, now)
-    sql.run(sql.SETTLE_MESSAGES, sql.columns_of([_message_row(*pair) for pair in outcomes]) | {"now": now})
+    touched = _lock_leads(outcomes)
+    told = _write_messages(outcomes, now)
     endings, releases = [], []
     for dispatch, outcome in outcomes:
-        if outcome.kind == OutcomeKind.REFUSED_FOR_NOW and not _is_last(dispatch, outcome):
+        news = told.get(dispatch.envelope.message_id)
+        if news is not None:
+            endings.append(ending(dispatch.due, *news, None, now))
+        elif outcome.kind == OutcomeKind.REFUSED_FOR_NOW and not _is_last(dispatch, outcome):
             releases.append(_release(dispatch, outcome, now))
         elif outcome.kind != OutcomeKind.ACCEPTED or dispatch.envelope.channel != CALL:
             endings.append(_ending(dispatch, outcome, now))
-    sql.finish(endings, now)
-    if releases:
-        sql.run(sql.RELEASE, sql.columns_of(releases) | {"now": now})
+    _finish(endings, releases, touched, now)
     _hold_accounts(outcomes, now)
     _mark_unreachable(outcomes, now)
     _ring(
@@ -80,10 +83,32 @@ def settle(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> Count
     return counts
 
 
-def _stamp(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> None:
-    leads = {dispatch.due.facts.lead.id for dispatch, _outcome in outcomes}
+def _finish(endings: list[sql.Ending], releases: list[_Release], touched: list[int], now: datetime) -> None:
+    """End and give back rows; a lead to whom something happened meanwhile gets no next step."""
+    sql.finish(endings, now)
+    if releases:
+        sql.run(sql.RELEASE, sql.columns_of(releases) | {"now": now})
+    if touched:
+        end_enrolments_of(touched, now)
+
+
+def _lock_leads(outcomes: Sequence[tuple[Dispatch, Outcome]]) -> list[int]:
+    """Lock the leads; the ids of those to whom something happened since the decision."""
+    leads = list({dispatch.due.facts.lead.id for dispatch, _outcome in outcomes})
+    since = min(dispatch.at for dispatch, _outcome in outcomes)
+    return [lead for lead, is_touched in sql.rows(sql.LOCK_LEADS, {"leads": leads, "since": since}) if is_touched]
+
+
+def _write_messages(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> dict[int, tuple[str, str]]:
+    """Write what became of the messages; what the provider told of some before us, as a log's (status, reason)."""
     contacted = {d.due.facts.lead.id for d, outcome in outcomes if outcome.kind == OutcomeKind.ACCEPTED}
-    sql.run(sql.STAMP_LEADS, {"leads": list(leads), "contacted": list(contacted), "now": now})
+    columns = sql.columns_of([_message_row(*pair) for pair in outcomes])
+    written = {row[0] for row in sql.rows(sql.SETTLE_MESSAGES, columns | {"contacted": list(contacted), "now": now})}
+    others = [message for message in columns["message"] if message not in written]
+    if not others:
+        return {}
+    rows = Message.objects.filter(pk__in=others).values_list("pk", "status", "error_code")
+    return {message: _told(status, code) for message, status, code in rows}
 
 
 def _message_row(dispatch: Dispatch, outcome: Outcome) -> _MessageRow:
@@ -99,7 +124,8 @@ def _message_row(dispatch: Dispatch, outcome: Outcome) -> _MessageRow:
 
 def _is_last(dispatch: Dispatch, outcome: Outcome) -> bool:
     """Whether this was the last attempt; what no provider was asked about does not use them up."""
-    return outcome.code != CANCELLED and dispatch.due.facts.attempts + 1 >= MAX_ATTEMPTS
+    facts = dispatch.due.facts
+    return outcome.code != CANCELLED and facts.attempts + 1 - facts.cancellations >= MAX_ATTEMPTS
 
 
 def _release(dispatch: Dispatch, outcome: Outcome, now: datetime) -> _Release:
@@ -149,6 +175,10 @@ class _Expired(NamedTuple):
     """A row of campaigns.sql.EXPIRED."""
 
     log_id: int
+    lead_id: int
+    campaign_id: int
+    version: int
+    step_number: int
     message_id: int
     status: str
     code: str
@@ -164,27 +194,38 @@ def settle_expired(*, batch: int, broker_id: int | None, now: datetime) -> int:
     Message.objects.filter(pk__in=[row.message_id for row in expired], status=MessageStatus.SENDING).update(
         status=MessageStatus.UNKNOWN, unknown_at=now, error_code="lease_over"
     )
-    rows = {row.log_id: row for row in expired}
-    due = load(list(rows), now)
-    sql.finish([ending(one, *_told(rows[one.facts.log_id]), None, now) for one in due], now)
-    return len(due)
+    following = _following(expired)
+    endings = [end_of(row.log_id, following[row.log_id], *_told(row.status, row.code), now) for row in expired]
+    _finish(endings, [], [row.lead_id for row in expired], now)
+    return len(expired)
 
 
-def _told(row: _Expired) -> tuple[str, str]:
-    if row.status in ACCEPTED:
+def _following(rows: "Sequence[_Expired | _EndedCall]") -> dict[int, Step | None]:
+    """The step after each log's, by its enrolment's own version."""
+    plans = load_plans({(row.campaign_id, row.version) for row in rows})
+    found = {row.log_id: plans.get((row.campaign_id, row.version)) for row in rows}
+    return {row.log_id: plan.after(row.step_number) if (plan := found[row.log_id]) else None for row in rows}
+
+
+def _told(status: str, code: str) -> tuple[str, str]:
+    """A log's (status, reason) by what its message says."""
+    if status in ACCEPTED:
         return LogStatus.SENT, ""
-    if row.status == MessageStatus.FAILED:
-        return LogStatus.FAILED, row.code or "refused"
+    if status == MessageStatus.FAILED:
+        return LogStatus.FAILED, code or "refused"
     return LogStatus.FAILED, "outcome_unknown"
 
 
 class _EndedCall(NamedTuple):
-    """A row of campaigns.sql.ENDED_CALLS."""
+    """A row of campaigns.sql.ENDED_CALLS; `tries` are the attempts that rang."""
 
     log_id: int
     lead_id: int
+    campaign_id: int
+    version: int
+    step_number: int
     message_id: int
-    attempts: int
+    tries: int
     has_lease: bool
     status: str
     seconds: int | None
@@ -194,29 +235,32 @@ class _EndedCall(NamedTuple):
         return self.status == CallStatus.COMPLETED
 
     @property
-    def may_be_tried_again(self) -> bool:
-        return self.status != CallStatus.FAILED and self.attempts < MAX_CALL_ATTEMPTS and self.has_lease
+    def is_over(self) -> bool:
+        """Whether the step is: a phone that was busy or not picked up is called again, while the row is ours."""
+        may_try = self.status != CallStatus.FAILED and self.tries < MAX_CALL_ATTEMPTS and self.has_lease
+        return self.is_answered or not may_try
 
 
 @transaction.atomic
 def settle_calls(*, batch: int, broker_id: int | None, now: datetime) -> int:
     """Calls that have ended: answered ones finish their step, others are tried again or given up."""
     params = {"now": now, "batch": batch, "broker": broker_id}
-    ended = [_EndedCall._make(row) for row in sql.rows(sql.ENDED_CALLS, params)]
-    due = {one.facts.log_id: one for one in load([call.log_id for call in ended], now)} if ended else {}
-    calls = [call for call in ended if call.log_id in due]
+    calls = [_EndedCall._make(row) for row in sql.rows(sql.ENDED_CALLS, params)]
     if not calls:
         return 0
-    sql.run(sql.SETTLE_MESSAGES, sql.columns_of([_call_message(call) for call in calls]) | {"now": now})
-    over = [call for call in calls if call.is_answered or not call.may_be_tried_again]
-    sql.finish([_call_ending(call, due[call.log_id], now) for call in over], now)
-    again = [call for call in calls if not call.is_answered and call.may_be_tried_again]
-    if again:
-        releases = [_Release(call.log_id, call.message_id, now + CALL_AGAIN_AFTER, call.status) for call in again]
-        sql.run(sql.RELEASE, sql.columns_of(releases) | {"now": now})
-    for call in calls:
-        if call.is_answered:
-            record_call(lead=Lead.objects.get(pk=call.lead_id), seconds=call.seconds or 0, now=now)
+    answered = [call for call in calls if call.is_answered]
+    columns = sql.columns_of([_call_message(call) for call in calls])
+    sql.run(sql.SETTLE_MESSAGES, columns | {"contacted": [call.lead_id for call in answered], "now": now})
+    following = _following(calls)
+    endings = [_call_ending(call, following[call.log_id], now) for call in calls if call.is_over]
+    again = [
+        _Release(call.log_id, call.message_id, now + CALL_AGAIN_AFTER, call.status)
+        for call in calls
+        if not call.is_over
+    ]
+    _finish(endings, again, [call.lead_id for call in calls], now)
+    for call in answered:
+        record_call(lead=Lead.objects.get(pk=call.lead_id), seconds=call.seconds or 0, now=now)
     return len(calls)
 
 
@@ -226,7 +270,7 @@ def _call_message(call: _EndedCall) -> _MessageRow:
     return _MessageRow(call.message_id, MessageStatus.FAILED, "", call.status, "")
 
 
-def _call_ending(call: _EndedCall, one: Due, now: datetime) -> sql.Ending:
+def _call_ending(call: _EndedCall, following: Step | None, now: datetime) -> sql.Ending:
     if call.is_answered:
-        return ending(one, LogStatus.SENT, "", None, now)
-    return ending(one, LogStatus.FAILED, call.status, None, now)
+        return end_of(call.log_id, following, LogStatus.SENT, "", now)
+    return end_of(call.log_id, following, LogStatus.FAILED, call.status, now)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import DataError
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import JSONObject
 
@@ -27,8 +28,6 @@ OWN_KEYS = {
     Trigger.STAGE_CHANGE: ("stage",),
     Trigger.INACTIVITY: ("inactivity_days",),
 }
-# What a condition holds that says nothing.
-EMPTY: tuple[Any, ...] = (None, "", [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +80,9 @@ def _collect(campaign_id: int, window: Window, now: datetime) -> Intake:
         # Paused meanwhile, or a condition that was changed past its check: the others go on.
         logger.warning("Campaign %s took nobody in: %s", campaign_id, refused)
         return Intake()
+    except (DataError, TypeError, ValueError):
+        logger.exception("Campaign %s took nobody in", campaign_id)
+        return Intake()
 
 
 def became(campaign: Campaign, window: Window) -> Became:
@@ -90,7 +92,7 @@ def became(campaign: Campaign, window: Window) -> Became:
     """
     condition = campaign.trigger_condition
     said = LeadFilter.checked(condition, now=window.until).form.cleaned_data
-    own = {key: said[key] for key in OWN_KEYS[Trigger(campaign.triggered_by)] if said[key] not in EMPTY}
+    own = {key: said[key] for key in OWN_KEYS[Trigger(campaign.triggered_by)] if key in condition}
     if not own:
         raise Refused("condition_invalid", f"the trigger {campaign.triggered_by} has no condition of its own")
     narrowing = {key: value for key, value in condition.items() if key not in own}

@@ -12,7 +12,7 @@ from brokers.rules import ContactWindow
 from campaigns.filters import StepFilter
 from campaigns.models import Action, Campaign, CampaignStep, Trigger
 from campaigns.plans import Accounts, is_sandbox, step_channel
-from campaigns.triggers import EMPTY, OWN_KEYS
+from campaigns.triggers import OWN_KEYS
 from leads.filters import LeadFilter
 from leads.models import Stage
 from messaging.providers import adapter_for
@@ -127,7 +127,7 @@ def trigger_faults(campaign: Campaign, now: datetime) -> list[str]:
     condition = campaign.trigger_condition
     faults = [f"trigger_condition: {fault}" for fault in condition_faults(LeadFilter, condition, now)]
     own = OWN_KEYS[Trigger(campaign.triggered_by)]
-    if own and isinstance(condition, dict) and all(condition.get(key) in EMPTY for key in own):
+    if own and isinstance(condition, dict) and not any(key in condition for key in own):
         faults.append(
             _("trigger_condition: %(trigger)s needs %(keys)s")
             % {"trigger": campaign.triggered_by, "keys": _(" or ").join(own)}

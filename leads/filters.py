@@ -8,17 +8,21 @@ is a Q over the lead's own columns: no joins, no casts.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import django_filters as filters
 from django import forms
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from brokers.refusal import Refused
 from leads.models import Lead, Qualification, Stage, Status, Treatment
 
 ClauseBuilder = Callable[[str, Any, datetime], Q]
+# What says nothing: an empty input of a form.
+EMPTY: tuple[Any, ...] = (None, "", [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,8 @@ class YesNoField(forms.NullBooleanField):
 
 class StrictIntegerField(forms.IntegerField):
     def to_python(self, value: Any) -> int | None:
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
         if isinstance(value, bool | float):
             raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
         return super().to_python(value)
@@ -149,7 +155,7 @@ class ClauseFilter(filters.Filter):
         self.clause = clause
 
     def filter(self, qs: QuerySet, value: Any) -> QuerySet:
-        if value in (None, "", []):
+        if value in EMPTY:
             return qs
         return qs.filter(self.clause("", value, self.parent.now))
 
@@ -240,12 +246,23 @@ class LeadFilter(filters.FilterSet):
         return [
             Clause(key, value, filterset.filters[key].clause(prefix, cleaned[key], now))
             for key, value in data.items()
-            if cleaned[key] not in (None, "", [])
         ]
 
     @classmethod
+    def canonical(cls, data: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+        """The condition in the one form in which it is stored: lists, whole numbers, moments with their zone.
+
+        Raises Refused `condition_invalid`.
+        """
+        cleaned = cls.checked(data, now=now).form.cleaned_data
+        return {key: _stored(value, cleaned[key]) for key, value in data.items()}
+
+    @classmethod
     def checked(cls, data: Mapping[str, Any], *, now: datetime) -> "LeadFilter":
-        """The filter over this data, valid. Raises Refused `condition_invalid`."""
+        """The filter over this data, valid and without empty values, which would choose everybody.
+
+        Raises Refused `condition_invalid`.
+        """
         if not isinstance(data, Mapping):
             raise Refused("condition_invalid", f'{data!r} is no condition; use an object such as {{"score_min": 40}}')
         filterset = cls(dict(data), queryset=Lead.objects.none(), now=now)
@@ -258,6 +275,11 @@ class LeadFilter(filters.FilterSet):
             f"{key}={data.get(key)!r}: {' '.join(str(error) for error in errors)}"
             for key, errors in filterset.form.errors.items()
         ]
+        faults += [
+            gettext("%(key)s=%(value)r says nothing; give a value or leave it out") % {"key": key, "value": data[key]}
+            for key, value in filterset.form.cleaned_data.items()
+            if key in data and value in EMPTY
+        ]
         if faults:
             raise Refused("condition_invalid", faults=faults)
         return filterset
@@ -268,3 +290,10 @@ class LeadFilter(filters.FilterSet):
         for clause in cls.clauses(data, now=now):
             leads = leads.filter(clause.q)
         return leads
+
+
+def _stored(given: Any, cleaned: Any) -> Any:
+    """A value as JSON. An amount stays the whole number that it was given as, else it is text."""
+    if isinstance(cleaned, Decimal):
+        return given if isinstance(given, int) else str(cleaned)
+    return cleaned.isoformat() if isinstance(cleaned, datetime) else cleaned

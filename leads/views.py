@@ -9,6 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from leads.models import Appointment
+from leads.zones import local_zone
 
 
 @never_cache
@@ -19,6 +20,7 @@ def booking(request: HttpRequest, token: str) -> HttpResponse:
     appointment = appointments.filter(token=token, lead__deleted_at=None).first()
     if appointment is None:
         return render(request, "leads/booking_unknown.html", status=404)
-    zone = ZoneInfo(appointment.lead.timezone or appointment.broker.timezone)
-    with translation.override(appointment.lead.language or appointment.broker.language):
-        return render(request, "leads/booking.html", {"appointment": appointment, "zone": zone})
+    lead, broker = appointment.lead, appointment.broker
+    zone = local_zone(lead_timezone=lead.timezone, phone=lead.phone, broker_timezone=broker.timezone)
+    with translation.override(lead.language or broker.language):
+        return render(request, "leads/booking.html", {"appointment": appointment, "zone": ZoneInfo(zone)})

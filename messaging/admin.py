@@ -11,13 +11,16 @@ from brokers.admin import BrokerAdmin
 from brokers.admin_base import HistoryAdmin, TenantAdmin, TenantForm
 from brokers.models import Broker
 from messaging.accounts import open_brokerage
+from messaging.fields import Unreadable
 from messaging.models import ChannelAccount, Message, WebhookEvent
 from messaging.providers import adapter_for, channels_of
 
 
-@admin.register(Broker)
 class OpensBrokerages(BrokerAdmin):
-    """The page of a brokerage, which is opened here with what it needs to try everything."""
+    """The page of a brokerage, which is opened here with what it needs to try everything.
+
+    Registered by campaigns.admin: what is stopped there is campaigns.
+    """
 
     def save_model(self, request: HttpRequest, obj: Broker, form: Any, change: bool) -> None:
         if change:
@@ -58,7 +61,10 @@ class AccountForm(TenantForm):
             self.fields["provider"].choices = [(name, name) for name in settings.PROVIDERS]  # type: ignore[attr-defined]
 
     def clean_credentials(self) -> dict[str, Any]:
-        return self.cleaned_data["credentials"] or self.instance.credentials
+        secret = self.cleaned_data["credentials"] or self.instance.credentials
+        if isinstance(secret, Unreadable):
+            raise forms.ValidationError(_("The stored credentials cannot be read; give them again."))
+        return secret
 
     def _get_validation_exclusions(self) -> set[str]:
         """The form's own field checks the secret; the column's would make text of it."""

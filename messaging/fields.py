@@ -1,6 +1,7 @@
 """Secrets at rest: a JSON value encrypted with the keys of the environment (the first one encrypts, all decrypt)."""
 
 import json
+import logging
 from functools import lru_cache
 from typing import Any
 
@@ -8,6 +9,13 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
+
+logger = logging.getLogger(__name__)
+NO_KEY_OPENS_IT = "CREDENTIALS_KEYS: none of the keys opens the stored credentials"
+
+
+class Unreadable(dict[str, Any]):
+    """Stands, empty, for what no key opens: its account sends nothing, and the others go on."""
 
 
 @lru_cache(maxsize=4)
@@ -19,7 +27,7 @@ def _fernet(keys: tuple[str, ...]) -> MultiFernet:
 
 
 class EncryptedJSONField(models.TextField):
-    """A dict that is stored as one Fernet token. Raises ImproperlyConfigured when no key opens it."""
+    """A dict that is stored as one Fernet token. What no key opens is read as `Unreadable` and cannot be saved."""
 
     def to_python(self, value: Any) -> Any:
         """A dict stays one; a form's text is not read here."""
@@ -28,6 +36,8 @@ class EncryptedJSONField(models.TextField):
     def get_prep_value(self, value: Any) -> str | None:
         if value is None:
             return None
+        if isinstance(value, Unreadable):
+            raise ImproperlyConfigured(NO_KEY_OPENS_IT)
         return _fernet(tuple(settings.CREDENTIALS_KEYS)).encrypt(json.dumps(value).encode()).decode()
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
@@ -35,5 +45,6 @@ class EncryptedJSONField(models.TextField):
             return {}
         try:
             return json.loads(_fernet(tuple(settings.CREDENTIALS_KEYS)).decrypt(value.encode()))
-        except InvalidToken as error:
-            raise ImproperlyConfigured("CREDENTIALS_KEYS: none of the keys opens the stored credentials") from error
+        except InvalidToken:
+            logger.error(NO_KEY_OPENS_IT)
+            return Unreadable()

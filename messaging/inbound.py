@@ -106,10 +106,15 @@ def _apply_inbound(account: ChannelAccount, stored: WebhookEvent, event: Event, 
     if event.provider_id and _ours(account, event).exists():
         _claim(stored, now)  # our own message came back to us: no reply
         return
-    lead = match_lead(account, event)
+    is_automatic = event.is_automatic or is_automatic_mail(event.raw.get("headers") or {})
+    try:
+        lead = match_lead(account, event)
+    except Refused:
+        if is_automatic or not _suppress(account, stored, event, now):
+            raise
+        return
     if not _claim(stored, now):
         return
-    is_automatic = event.is_automatic or is_automatic_mail(event.raw.get("headers") or {})
     answered = _newest_sent(lead, account)
     message = _write_inbound(lead, account, stored, event, now, is_automatic)
     if is_automatic:
@@ -137,6 +142,23 @@ def _write_inbound(
         created_at=now,
         received_at=now,
     )
+
+
+def _suppress(account: ChannelAccount, stored: WebhookEvent, event: Event, now: datetime) -> bool:
+    """An opt-out of somebody who is no lead (any more) binds too; whether it was one."""
+    address = normalised(account.channel, event.address)
+    is_meant = bool(address) and optout.is_opt_out(event.text)
+    if is_meant and _claim(stored, now):
+        record_permission(
+            broker=account.broker,
+            address=address,
+            kind="revoked",
+            source="keyword",
+            wording=event.text.replace("\x00", ""),
+            evidence={"event": stored.pk, "channel": account.channel, "sandbox": account.sandbox},
+            now=now,
+        )
+    return is_meant
 
 
 def _heed_opt_out(lead: Lead, message: Message, answered: Message | None, now: datetime) -> None:

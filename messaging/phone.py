@@ -13,10 +13,11 @@ from django.utils.translation import gettext as _
 from brokers.models import User
 from brokers.refusal import Refused
 from leads.models import Lead, LeadQuerySet
+from leads.zones import local_zone
 from messaging.inbound import receive_event
 from messaging.mail import linked
 from messaging.models import ACCEPTED, ChannelAccount, Direction, Message, MessageStatus, WebhookEvent
-from messaging.policy import address_of, phone_facts
+from messaging.policy import address_of
 from messaging.providers import adapter_for
 from templates_app.models import Channel
 
@@ -110,11 +111,10 @@ def answer_as_lead(*, lead: Lead, channel: str, text: str, form_id: UUID, now: d
 
 
 def zone_of(lead: Lead) -> ZoneInfo:
-    """Where the lead's clock stands: their own zone, else the number's, else the broker's."""
-    zones = phone_facts(lead.phone)[1] if lead.phone else ()
-    if lead.timezone or not zones or lead.broker.timezone in zones:
-        return ZoneInfo(lead.timezone or lead.broker.timezone)
-    return ZoneInfo(zones[0])
+    """Where the lead's clock stands."""
+    return ZoneInfo(
+        local_zone(lead_timezone=lead.timezone, phone=lead.phone, broker_timezone=lead.broker.timezone)
+    )
 
 
 def _tabs(lead: Lead, counts: dict[str, int]) -> list[Tab]:

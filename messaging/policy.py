@@ -7,14 +7,10 @@ Pure: facts loaded per batch in, a verdict with every check that was made out. W
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
-import phonenumbers
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneNumber
-from phonenumbers import timezone as phone_timezone
-
 from brokers.rules import ContactWindow
+from leads.zones import phone_facts
 from messaging.schedule import next_opening
 
 RULES_VERSION = "2026-11-broker-window"
@@ -116,42 +112,16 @@ def zones_of(facts: ContactFacts) -> tuple[str, ...]:
     return zones
 
 
-@lru_cache(maxsize=65_536)
-def phone_facts(phone: str) -> tuple[bool, tuple[str, ...]]:
-    """Whether a number is valid, and the time zones it may lie in (by Google's phone number data)."""
-    number = _told_apart(phone)
-    zones = _zones(number) if number else ()
-    if zones:
-        return True, zones  # a number that is none lies nowhere
-    try:
-        number = phonenumbers.parse(phone, None)
-    except phonenumbers.NumberParseException:
-        return False, ()
-    return phonenumbers.is_valid_number(number), _zones(number)
-
-
-def _told_apart(phone: str) -> PhoneNumber | None:
-    """Country and number of E.164, which is how phones are stored, without asking what else somebody may have meant.
-
-    That is what the parser does, and it takes longer than all the rest that is decided about a contact. A zero at the
-    beginning of a number means something, so it is left to the parser.
-    """
-    if phone[:1] == "+" and phone[1:].isdecimal():
-        for end in (2, 3, 4):
-            if int(phone[1:end]) in COUNTRY_CODE_TO_REGION_CODE and phone[end : end + 1] not in ("", "0"):
-                return PhoneNumber(country_code=int(phone[1:end]), national_number=int(phone[end:]))
-    return None
-
-
-def _zones(number: PhoneNumber) -> tuple[str, ...]:
-    return tuple(zone for zone in phone_timezone.time_zones_for_number(number) if zone != "Etc/Unknown")
-
-
 def newest_permission(permissions: Sequence[Permission], channel: str, purpose: str) -> Permission | None:
     """The rule that decides: the newest for the channel or every channel that speaks of this purpose."""
     purposes = ("all",) if purpose == "transactional" else ("marketing", "all")
     matching = [rule for rule in permissions if rule.channel in (channel, "*") and rule.purpose in purposes]
     return max(matching, key=lambda rule: (rule.at, rule.id), default=None)
+
+
+def is_revoked(facts: ContactFacts) -> bool:
+    """Whether the lead took the permission for this channel and purpose back."""
+    return bool(_permission(facts)[1])
 
 
 def _address(facts: ContactFacts) -> tuple[Check, str]:

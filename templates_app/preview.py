@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from brokers.refusal import Refused
 from leads.models import Lead
+from leads.zones import local_zone
 from templates_app.merge import CompiledText, MissingVariable, compile_text
 from templates_app.models import MessageTemplate
 from templates_app.variables import Surroundings, values_for
@@ -58,7 +59,7 @@ def _surroundings(template: MessageTemplate, lead: Lead, now: datetime) -> Surro
     next_meeting = lead.appointments.live().filter(starts_at__gte=now).order_by("starts_at").first()
     return Surroundings(
         broker_name=broker.name,
-        timezone=lead.timezone or broker.timezone,
+        timezone=local_zone(lead_timezone=lead.timezone, phone=lead.phone, broker_timezone=broker.timezone),
         language=template.language,
         now=now,
         agent_name=str(agent) if agent else "",

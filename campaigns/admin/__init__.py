@@ -1,3 +1,3 @@
-from campaigns.admin import campaign, history
+from campaigns.admin import brokerage, campaign, history
 
-__all__ = ["campaign", "history"]
+__all__ = ["brokerage", "campaign", "history"]

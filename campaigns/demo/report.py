@@ -7,7 +7,7 @@ from typing import Any
 from brokers.models import Broker
 from campaigns.explain import as_text, explain
 from campaigns.ledger import verify
-from campaigns.models import Campaign, CampaignLog, Enrollment, EnrollmentStatus, LogStatus
+from campaigns.models import Action, Campaign, CampaignLog, Enrollment, EnrollmentStatus, LogStatus
 from leads.models import Lead, Stage
 
 
@@ -30,14 +30,17 @@ def report(broker: Broker, now: datetime) -> dict[str, Any]:
 
 def _figures(campaign: Campaign) -> dict[str, Any]:
     enrolled = Counter(Enrollment.objects.filter(campaign=campaign).values_list("status", flat=True))
-    steps = Counter(CampaignLog.objects.filter(campaign=campaign).values_list("status", "reason"))
+    logs = CampaignLog.objects.filter(campaign=campaign)
+    steps = Counter(logs.values_list("status", "reason"))
+    moved = logs.filter(action=Action.UPDATE_STAGE, status=LogStatus.SENT).count()
     return {
         "id": campaign.pk,
         "name": campaign.name,
         "trigger": campaign.triggered_by,
         "enrolled": enrolled.total() - enrolled[EnrollmentStatus.HELD_OUT],
         "held_out": enrolled[EnrollmentStatus.HELD_OUT],
-        "sent": _total(steps, LogStatus.SENT),
+        "sent": _total(steps, LogStatus.SENT) - moved,
+        "moved": moved,
         "failed": _reasons(steps, LogStatus.FAILED),
         "skipped": _reasons(steps, LogStatus.SKIPPED),
         "waiting": _total(steps, LogStatus.PENDING),
@@ -83,7 +86,8 @@ def report_text(data: dict[str, Any]) -> str:
 def _campaign_lines(figures: dict[str, Any]) -> list[str]:
     lines = [
         f"{figures['name']} ({figures['trigger']})",
-        f"  enrolled {figures['enrolled']}, held out {figures['held_out']}, sent {figures['sent']}, "
+        f"  enrolled {figures['enrolled']}, held out {figures['held_out']}, "
+        f"sent {figures['sent']}, moved {figures['moved']}, "
         f"failed {sum(figures['failed'].values())}, skipped {sum(figures['skipped'].values())}, "
         f"waiting {figures['waiting']}",
     ]

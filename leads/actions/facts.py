@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
 
 from brokers.models import Broker
-from leads.actions.lead import locked, rescore
+from leads.actions.lead import ADDRESS_OF, locked, rescore
 from leads.models import ContactPermission, Lead
 
 QUICK_REPLY_WITHIN = timedelta(minutes=5)
@@ -22,8 +23,8 @@ def record_inbound(*, lead: Lead, now: datetime, answers: datetime | None) -> Le
     Lead.objects.filter(pk=lead.pk).update(
         inbound_count=F("inbound_count") + 1,
         quick_reply_count=F("quick_reply_count") + int(is_quick),
-        last_inbound_at=now,
-        last_activity_at=now,
+        last_inbound_at=_not_before("last_inbound_at", now),
+        last_activity_at=_not_before("last_activity_at", now),
         updated_at=now,
     )
     return rescore(lead=lead, now=now, cause="message")
@@ -34,7 +35,9 @@ def record_call(*, lead: Lead, now: datetime, seconds: int) -> Lead:
     """A lead spoke with us on the phone for `seconds`: a sign of life, and points when it was over a minute."""
     locked(lead)
     Lead.objects.filter(pk=lead.pk).update(
-        long_call_count=F("long_call_count") + int(seconds > 60), last_activity_at=now, updated_at=now
+        long_call_count=F("long_call_count") + int(seconds > 60),
+        last_activity_at=_not_before("last_activity_at", now),
+        updated_at=now,
     )
     return rescore(lead=lead, now=now, cause="call")
 
@@ -53,13 +56,12 @@ def record_permission(
     wording: str = "",
     evidence: Mapping[str, Any] | None = None,
 ) -> None:
-    """Append a permission given or taken back. One for every channel is written for each address of the lead, so
-    that it holds although the lead is deleted and comes again."""
+    """Append a permission given or taken back. It is written for each address of the lead that it is about, so that
+    it holds although the lead is deleted and comes again."""
     addresses = [address]
     if lead is not None:
         lead = locked(lead)
-        if channel == ContactPermission.ANY_CHANNEL:
-            addresses = sorted({address, lead.phone, lead.email, lead.telegram_chat_id} - {""}) or [""]
+        addresses = _addresses(lead, channel, address)
     ContactPermission.objects.bulk_create(
         ContactPermission(
             broker=broker,
@@ -78,9 +80,35 @@ def record_permission(
     if lead is not None:
         # A sign of life, by which the engine's next pass sees it.
         Lead.objects.filter(pk=lead.pk).update(
-            opted_out_at=now if kind == "revoked" else None, last_activity_at=now, updated_at=now
+            opted_out_at=_opted_out_at(lead, kind, now),
+            last_activity_at=_not_before("last_activity_at", now),
+            updated_at=now,
         )
         rescore(lead=lead, now=now, cause="permission")
+
+
+def _addresses(lead: Lead, channel: str, address: str) -> list[str]:
+    if channel == ContactPermission.ANY_CHANNEL:
+        return sorted({address, lead.phone, lead.email, lead.telegram_chat_id} - {""}) or [""]
+    return [address or getattr(lead, ADDRESS_OF[channel])]
+
+
+def _opted_out_at(lead: Lead, kind: str, now: datetime) -> datetime | None:
+    """It stands until nothing is taken back any more, on no channel and for no purpose."""
+    if kind == "revoked":
+        return now
+    rules = ContactPermission.objects.filter(lead=lead).order_by("-at", "-id").values_list("channel", "purpose", "kind")
+    newest = [
+        next((rule for about, purpose, rule in rules if about in (channel, "*") and purpose in purposes), "")
+        for channel in ADDRESS_OF
+        for purposes in (("marketing", "all"), ("all",))
+    ]
+    return lead.opted_out_at if "revoked" in newest else None
+
+
+def _not_before(column: str, now: datetime) -> Greatest:
+    """Events may come in another order than they happened in."""
+    return Greatest(column, Value(now))
 
 
 @transaction.atomic

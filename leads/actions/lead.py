@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
@@ -33,6 +34,8 @@ EDITABLE = {
     "language",
     "timezone",
 }
+LANGUAGES = ("", "es", "en")
+SHAPES = {"metadata": dict, "tags": list}
 ADDRESS_OF = {"telegram": "telegram_chat_id", "email": "email", "whatsapp": "phone", "call": "phone"}
 
 
@@ -49,7 +52,8 @@ def create_lead(
 ) -> Lead:
     """Take a new lead in: the lead, its birth in the pipeline, its first score and what it asked for.
 
-    Raises Refused `field_unknown`, `phone_invalid`, `email_invalid`, `agent_foreign` or `address_taken`.
+    Raises Refused `field_unknown`, `field_invalid`, `phone_invalid`, `email_invalid`, `agent_foreign` or
+    `address_taken`.
     """
     values = _clean(broker, fields)
     lead: Lead = Lead(
@@ -183,7 +187,23 @@ def _clean(broker: Broker, fields: Mapping[str, Any]) -> dict[str, Any]:
         values["phone"] = normalise_phone(values["phone"], broker.country)
     if values.get("email"):
         values["email"] = normalise_email(values["email"])
-    return values
+    return {key: _checked(key, value) for key, value in values.items()}
+
+
+def _checked(key: str, value: Any) -> Any:
+    """The value as its column takes it. Raises Refused `field_invalid` naming the field."""
+    field = Lead._meta.get_field(key)
+    if field.is_relation:
+        return value
+    try:
+        cleaned = field.clean(value, None)
+    except ValidationError as error:
+        raise Refused("field_invalid", f"{key}={value!r}: {' '.join(error.messages)}") from error
+    if key == "language" and cleaned not in LANGUAGES:
+        raise Refused("field_invalid", f"{key}={value!r} is not allowed; use es, en or nothing")
+    if not isinstance(cleaned, SHAPES.get(key, object)):
+        raise Refused("field_invalid", f"{key}={value!r}: " + _("it has another form than expected"))
+    return cleaned
 
 
 def _sources(values: Mapping[str, Any], by: User | None, now: datetime) -> dict[str, Any]:
@@ -196,7 +216,8 @@ def _save_with_free_address(lead: Lead) -> None:
         with transaction.atomic():
             lead.save(force_insert=True)
     except IntegrityError as error:
-        raise Refused("address_taken", _address_taken({"phone": lead.phone})) from error
+        given = {"phone": lead.phone, "telegram_chat_id": lead.telegram_chat_id}
+        raise Refused("address_taken", _address_taken(given)) from error
 
 
 def _address_taken(values: Mapping[str, Any]) -> str:

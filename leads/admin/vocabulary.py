@@ -27,7 +27,7 @@ class VocabularyFilter(admin.SimpleListFilter):
         return [(str(value), label) for value, label in self.offered]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        if self.value() is None:
+        if not self.value():
             return queryset
         try:
             return LeadFilter.apply(queryset, {str(self.parameter_name): self.value()}, now=timezone.now())

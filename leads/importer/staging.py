@@ -30,17 +30,23 @@ JOIN leads_lead lead ON lead.id = inquiry.lead_id
 WHERE NOT inquiry.external_id = ''
 """
 
+# One probe a value, here and below: with `= ANY(…)` a planner that has no statistics of a new broker yet goes through
+# all of its rows, comparing each with every value.
 DIGESTS = """
-SELECT digest FROM leads_inquiry
-WHERE broker_id = %(broker)s AND digest = ANY(%(digests)s::text[]) AND external_id = '' AND NOT digest = ''
+SELECT wanted.digest FROM unnest(%(digests)s::text[]) AS wanted (digest) CROSS JOIN LATERAL (
+    SELECT id FROM leads_inquiry
+    WHERE broker_id = %(broker)s AND digest = wanted.digest AND external_id = '' AND NOT digest = '' LIMIT 1
+) line
 """
 
 # `NOT x = ''` is what the partial indexes say; the planner wants to hear it in their words.
 KNOWN = f"""
 SELECT {", ".join(LOADED)} FROM leads_lead
 WHERE deleted_at IS NULL AND id IN (
-    SELECT id FROM leads_lead
-    WHERE broker_id = %(broker)s AND deleted_at IS NULL AND NOT phone = '' AND phone = ANY(%(phones)s::text[])
+    SELECT number.id FROM unnest(%(phones)s::text[]) AS wanted (phone) CROSS JOIN LATERAL (
+        SELECT id FROM leads_lead
+        WHERE broker_id = %(broker)s AND deleted_at IS NULL AND NOT phone = '' AND phone = wanted.phone LIMIT 1
+    ) number
     UNION ALL
     SELECT mailbox.id FROM unnest(%(emails)s::text[]) AS wanted (email) CROSS JOIN LATERAL (
         SELECT id FROM leads_lead
@@ -48,9 +54,11 @@ WHERE deleted_at IS NULL AND id IN (
         ORDER BY phone <> '', id LIMIT {MAILBOX_LIMIT}
     ) mailbox
     UNION ALL
-    SELECT id FROM leads_lead
-    WHERE broker_id = %(broker)s AND deleted_at IS NULL AND NOT telegram_chat_id = ''
-      AND telegram_chat_id = ANY(%(chats)s::text[])
+    SELECT chat.id FROM unnest(%(chats)s::text[]) AS wanted (telegram_chat_id) CROSS JOIN LATERAL (
+        SELECT id FROM leads_lead
+        WHERE broker_id = %(broker)s AND deleted_at IS NULL AND NOT telegram_chat_id = ''
+          AND telegram_chat_id = wanted.telegram_chat_id LIMIT 1
+    ) chat
     UNION ALL
     SELECT unnest(%(ids)s::bigint[])
 )

@@ -15,11 +15,10 @@ from leads.models.lead import (
     Treatment,
 )
 from leads.models.permission import ContactPermission
-from leads.models.stage import STAGE_RANK, Stage
+from leads.models.stage import Stage
 from leads.models.work import Appointment, Availability, Note, Task
 
 __all__ = [
-    "STAGE_RANK",
     "Appointment",
     "Assignment",
     "Availability",

@@ -13,15 +13,3 @@ class Stage(models.TextChoices):
     REFERIDOS = "referidos", _("Referrals")
     GANADO = "ganado", _("Won")
     PERDIDO = "perdido", _("Lost")
-
-
-STAGE_RANK = {
-    Stage.ENTRADA: 0,
-    Stage.PERFILAMIENTO: 1,
-    Stage.CALIFICACION: 2,
-    Stage.AGENDADO: 3,
-    Stage.SEGUIMIENTO: 3,
-    Stage.REFERIDOS: 4,
-    Stage.GANADO: 4,
-    Stage.PERDIDO: 4,
-}

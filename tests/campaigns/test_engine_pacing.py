@@ -161,6 +161,6 @@ def test_account_that_is_no_default_any_more_is_still_used_for_who_entered_by_it
     enroll(a_campaign(free_broker), *some_leads(free_broker, 60))
     ChannelAccount.objects.filter(pk=account.pk).update(is_default=False)
     ChannelAccount.objects.filter(channel="telegram", provider="sandbox").update(is_default=True)
-    run(clock, passes=4, every=HOUR / 60)
+    run(clock, passes=8, every=HOUR / 60)
     assert logs() == [(1, "sent", "")] * 60
     assert len(sends(sent_file)) == 60

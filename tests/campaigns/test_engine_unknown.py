@@ -123,7 +123,7 @@ def test_crash_before_the_commit_leaves_everything_due(broker: Broker, clock: Vi
 
 def sent_by(clock: VirtualClock) -> list[Any]:
     """A batch that is decided and sent, and not settled."""
-    return dispatch_all(decided(clock).dispatches, decided_at=clock.now(), clock=clock)
+    return dispatch_all(decided(clock).dispatches, clock)
 
 
 def late(broker: Broker, clock: VirtualClock) -> tuple[Lead, Any]:

@@ -90,7 +90,6 @@ def test_idle_pass_scans_no_leads(passes: list[Statements]) -> None:
         "leads_scorechange",
         "campaigns_campaignlog",
         "campaigns_enrollment",
-        "messaging_message",
     ],
 )
 def test_idle_pass_scans_no_history(passes: list[Statements], table: str) -> None:

@@ -63,7 +63,7 @@ def _keep_logins(password: str) -> None:
     """Readable by this user only; `make up` shows them again."""
     lines = [f"  {name:<10} {password}   {what}" for name, what in LOGINS.items()]
     LOGINS_FILE.touch(mode=0o600)
-    LOGINS_FILE.write_text("\n".join([f"Sign in at {settings.PUBLIC_URL}/admin/", *lines]) + "\n")
+    LOGINS_FILE.write_text("\n".join([f"Sign in at {settings.PUBLIC_URL}/", *lines]) + "\n")
 
 
 LOGINS = {

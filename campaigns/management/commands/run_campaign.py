@@ -55,9 +55,12 @@ def _chosen(campaign: Campaign, options: dict[str, Any], now: datetime) -> Any:
     leads = Lead.objects.present().filter(broker=campaign.broker_id)
     if options["all"]:
         return leads
-    if options["leads"]:
+    if options["leads"] is not None:
         return chosen_leads(campaign, _ids(options["leads"]))
-    return LeadFilter.apply(leads, _condition(options["filter"]), now=now)
+    condition = _condition(options["filter"])
+    if not condition:
+        raise Refused("filter_invalid", f"filter={options['filter']!r} would be everybody; if that is meant, use --all")
+    return LeadFilter.apply(leads, condition, now=now)
 
 
 def _ids(text: str) -> list[int]:

@@ -1,0 +1,75 @@
+"""The engine's hot path in SQL: every statement that runs once a batch, for as many rows as the batch holds.
+
+Rules of this package: arrays in (as `%(name)b`), rows out; no table is qualified by a schema (a rehearsal runs on TEMP
+tables of the same names); rows are locked in the order of their ids, never stronger than NO KEY UPDATE.
+"""
+
+from campaigns.sql.deciding import (
+    CLAIM,
+    DISPATCH,
+    DUE_GROUPS,
+    EVENTS,
+    FACTS,
+    HOLD_ACCOUNTS,
+    LAST_PROPERTY,
+    NEXT_APPOINTMENT,
+    PERMISSIONS,
+    POSTPONE,
+    RECENT,
+    RESERVE_SLOTS,
+)
+from campaigns.sql.enrolling import ENROLL, LOCK_CAMPAIGN, SLICE_END
+from campaigns.sql.exiting import EXITS, TOUCHED
+from campaigns.sql.running import columns_of, rows, run
+from campaigns.sql.settling import (
+    ENDED_CALLS,
+    EXPIRED,
+    FINISH,
+    LOCK_LEADS,
+    REASON_LENGTH,
+    RELEASE,
+    SETTLE_MESSAGES,
+    SUBJECT_LENGTH,
+    Ending,
+    finish,
+)
+from campaigns.sql.triggering import ADVANCE_SWEEPS, ENSURE_SWEEPS, HAPPENED, IN_WINDOW, OPEN_SINCE, PROBE
+
+__all__ = [
+    "ADVANCE_SWEEPS",
+    "CLAIM",
+    "DISPATCH",
+    "DUE_GROUPS",
+    "ENDED_CALLS",
+    "ENROLL",
+    "ENSURE_SWEEPS",
+    "EVENTS",
+    "EXITS",
+    "EXPIRED",
+    "FACTS",
+    "FINISH",
+    "HAPPENED",
+    "HOLD_ACCOUNTS",
+    "IN_WINDOW",
+    "LAST_PROPERTY",
+    "LOCK_CAMPAIGN",
+    "LOCK_LEADS",
+    "NEXT_APPOINTMENT",
+    "OPEN_SINCE",
+    "PERMISSIONS",
+    "POSTPONE",
+    "PROBE",
+    "REASON_LENGTH",
+    "RECENT",
+    "RELEASE",
+    "RESERVE_SLOTS",
+    "SETTLE_MESSAGES",
+    "SLICE_END",
+    "SUBJECT_LENGTH",
+    "TOUCHED",
+    "Ending",
+    "columns_of",
+    "finish",
+    "rows",
+    "run",
+]

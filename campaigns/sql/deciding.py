@@ -1,0 +1,168 @@
+"""What is due, what its decision needs, and the commitment to contact."""
+
+# The groups that have something due, with how much (up to a batch) and what their account may send.
+DUE_GROUPS = """
+SELECT c.broker_id, c.id, channel.name, a.id, a.rate, a.next_slot_at, due.n
+FROM campaigns_campaign c
+JOIN brokers_broker b ON b.id = c.broker_id AND b.is_active AND b.sending_paused_at IS NULL
+CROSS JOIN unnest(ARRAY['', 'telegram', 'call', 'email', 'whatsapp']) AS channel(name)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS n FROM (
+        SELECT FROM campaigns_campaignlog l
+        WHERE l.campaign_id = c.id AND l.channel = channel.name AND l.status = 'pending'
+          AND l.dispatched_at IS NULL AND l.due_at <= %(now)s
+        LIMIT %(batch)s
+    ) found
+) due
+LEFT JOIN LATERAL (
+    -- The account that enrolments of the campaign's side use; see plans.Accounts.
+    SELECT a.id, a.rate, a.next_slot_at FROM messaging_channelaccount a
+    LEFT JOIN messaging_channelaccount own
+           ON own.broker_id = c.broker_id AND own.channel = c.channel AND own.is_default
+    WHERE a.broker_id = c.broker_id AND a.channel = channel.name AND a.is_active
+    ORDER BY (a.sandbox = coalesce(own.sandbox, true)) DESC, a.is_default DESC, a.id LIMIT 1
+) a ON true
+WHERE c.status = 'active' AND (%(broker)s::bigint IS NULL OR c.broker_id = %(broker)s) AND due.n > 0
+ORDER BY c.priority DESC, c.id, channel.name
+"""
+
+# The lead is locked with its row, so that two workers never decide about one lead at once; and before it, so that who
+# finds the lead taken keeps no lock on the row.
+CLAIM = """
+SELECT taken.id, taken.lead_id
+FROM unnest(%(campaigns)b::bigint[], %(channels)b::text[], %(quotas)b::int[]) WITH ORDINALITY
+     AS g(campaign_id, channel, quota, position)
+JOIN campaigns_campaign c ON c.id = g.campaign_id AND c.status = 'active'
+JOIN brokers_broker b ON b.id = c.broker_id AND b.is_active AND b.sending_paused_at IS NULL
+CROSS JOIN LATERAL (
+    SELECT l.id, l.lead_id FROM campaigns_campaignlog l JOIN leads_lead d ON d.id = l.lead_id
+    WHERE l.campaign_id = g.campaign_id AND l.channel = g.channel AND l.status = 'pending'
+      AND l.dispatched_at IS NULL AND l.due_at <= %(now)s
+    ORDER BY l.due_at LIMIT g.quota
+    FOR NO KEY UPDATE OF d, l SKIP LOCKED
+) taken
+ORDER BY g.position
+"""
+
+# One row a log: what its decision needs of the log, the enrolment, the lead and the lead's agent.
+FACTS = """
+SELECT l.id, l.enrollment_id, l.campaign_id, l.step_number, l.attempts, l.cancellations, l.planned_at, l.due_at,
+       e.version, e.enrolled_at, e.sandbox,
+       coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.username, ''), coalesce(u.phone, ''),
+       coalesce(p.token, ''),
+       d.id, d.broker_id, d.name, d.phone, d.email, d.telegram_chat_id, d.lead_score, d.pipeline_stage,
+       d.assigned_to_id, d.treatment_type, d.metadata::text, d.budget_amount, d.income_amount, d.debt_amount,
+       d.dicom_status, d.location, d.unreachable::text, d.language, d.timezone, d.last_inbound_at, d.last_answered_at,
+       d.deleted_at
+FROM campaigns_campaignlog l
+JOIN campaigns_enrollment e ON e.id = l.enrollment_id
+JOIN leads_lead d ON d.id = l.lead_id
+LEFT JOIN brokers_user u ON u.id = d.assigned_to_id
+LEFT JOIN leads_appointment p ON p.id = l.appointment_id AND p.status = 'proposed'
+WHERE l.id = ANY(%(ids)b::bigint[])
+ORDER BY l.id
+"""
+
+PERMISSIONS = """
+SELECT p.broker_id, p.lead_id, p.address, p.id, p.channel, p.kind, p.purpose, p.at
+FROM leads_contactpermission p
+WHERE p.lead_id = ANY(%(leads)b::bigint[])
+   OR (p.broker_id = ANY(%(brokers)b::bigint[]) AND p.address <> '' AND p.address = ANY(%(addresses)b::text[]))
+"""
+
+# Automatic contacts count against the caps from the moment they are committed; what reached nobody does not.
+RECENT = """
+SELECT lead_id, sandbox, array_agg(created_at ORDER BY created_at)
+FROM messaging_message
+WHERE lead_id = ANY(%(leads)b::bigint[]) AND created_at >= %(since)s AND direction = 'out' AND sent_by_id IS NULL
+  AND status NOT IN ('failed', 'cancelled')
+GROUP BY lead_id, sandbox
+"""
+
+# What happened to the leads of a batch that may end an enrolment; the enrolment's own start is compared by `decide`.
+EVENTS = """
+SELECT lead_id, to_stage, at FROM leads_stagetransition WHERE lead_id = ANY(%(leads)b::bigint[]) AND at > %(since)s
+UNION ALL
+SELECT lead_id, '', booked_at FROM leads_appointment WHERE lead_id = ANY(%(leads)b::bigint[]) AND booked_at > %(since)s
+"""
+
+LAST_PROPERTY = """
+SELECT DISTINCT ON (lead_id) lead_id, property_ref FROM leads_inquiry
+WHERE lead_id = ANY(%(leads)b::bigint[]) ORDER BY lead_id, at DESC, id DESC
+"""
+
+NEXT_APPOINTMENT = """
+SELECT DISTINCT ON (lead_id) lead_id, starts_at FROM leads_appointment
+WHERE lead_id = ANY(%(leads)b::bigint[]) AND status IN ('scheduled', 'confirmed') AND starts_at >= %(now)s
+ORDER BY lead_id, starts_at
+"""
+
+# Up to n paced slots of each account within the next second, for all processes: where this worker's slots begin, how
+# many it got, and when the account is free again. An account whose provider asked for a pause gives none.
+RESERVE_SLOTS = """
+WITH wanted AS (
+    SELECT * FROM unnest(%(accounts)b::bigint[], %(counts)b::int[]) AS w(account_id, n)
+), locked AS (
+    SELECT a.id, a.rate, greatest(coalesce(a.next_slot_at, %(now)s), %(now)s) AS start, w.n
+    FROM messaging_channelaccount a JOIN wanted w ON w.account_id = a.id
+    ORDER BY a.id FOR NO KEY UPDATE OF a
+), granted AS (
+    SELECT id, rate, start, CASE
+        WHEN rate IS NULL THEN CASE WHEN start > %(now)s THEN 0 ELSE n END
+        WHEN start >= %(now)s + interval '1 second' THEN 0
+        ELSE least(n, greatest(1, floor(rate * extract(epoch FROM %(now)s + interval '1 second' - start))::int))
+        END AS n
+    FROM locked
+)
+UPDATE messaging_channelaccount a
+SET next_slot_at = CASE WHEN g.rate IS NULL THEN a.next_slot_at
+                        ELSE g.start + make_interval(secs => (g.n / g.rate)::float8) END
+FROM granted g WHERE a.id = g.id
+RETURNING a.id, g.start, g.rate::float8, g.n, a.next_slot_at
+"""
+
+HOLD_ACCOUNTS = """
+WITH locked AS (
+    SELECT a.id, h.until FROM messaging_channelaccount a
+    JOIN unnest(%(accounts)b::bigint[], %(until)b::timestamptz[]) AS h(account_id, until) ON h.account_id = a.id
+    ORDER BY a.id FOR NO KEY UPDATE OF a
+)
+UPDATE messaging_channelaccount a SET next_slot_at = greatest(a.next_slot_at, locked.until)
+FROM locked WHERE a.id = locked.id
+"""
+
+# The Message and the stamp on its row are one statement: a row is dispatched exactly when its key was free.
+DISPATCH = """
+WITH act AS (
+    SELECT * FROM unnest(
+        %(log)b::bigint[], %(broker)b::bigint[], %(lead)b::bigint[], %(channel)b::text[], %(account)b::bigint[],
+        %(template)b::bigint[], %(purpose)b::text[], %(address)b::text[], %(subject)b::text[], %(body)b::text[],
+        %(key)b::text[], %(basis)b::text[], %(sandbox)b::bool[], %(appointment)b::bigint[], %(lease)b::timestamptz[],
+        %(response)b::text[]
+    ) AS t(log_id, broker_id, lead_id, channel, account_id, template_id, purpose, address, subject, body, key, basis,
+           sandbox, appointment_id, lease_until, response)
+), written AS (
+    INSERT INTO messaging_message (broker_id, lead_id, channel, direction, account_id, template_id, purpose, address,
+                                   subject, body, status, provider_id, dedupe_key, basis, error_code, error, sandbox,
+                                   created_at, sending_at)
+    SELECT broker_id, lead_id, channel, 'out', account_id, template_id, purpose, address, subject, body, 'sending', '',
+           key, basis::jsonb, '', '', sandbox, %(now)s, %(now)s
+    FROM act
+    ON CONFLICT (dedupe_key) DO NOTHING
+    RETURNING id, dedupe_key
+)
+UPDATE campaigns_campaignlog l
+SET message_id = written.id, appointment_id = coalesce(act.appointment_id, l.appointment_id),
+    dispatched_at = %(now)s, lease_until = act.lease_until, attempts = l.attempts + 1,
+    response = act.response::jsonb
+FROM act JOIN written ON written.dedupe_key = act.key
+WHERE l.id = act.log_id
+RETURNING l.id, l.message_id
+"""
+
+POSTPONE = """
+UPDATE campaigns_campaignlog l SET due_at = p.until, reason = p.reason, response = p.response::jsonb
+FROM unnest(%(log)b::bigint[], %(until)b::timestamptz[], %(reason)b::text[], %(response)b::text[])
+     AS p(log_id, until, reason, response)
+WHERE l.id = p.log_id AND l.status = 'pending' AND l.dispatched_at IS NULL
+"""

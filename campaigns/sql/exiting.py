@@ -1,0 +1,44 @@
+"""Which waiting rows belong to enrolments that are over."""
+
+# The leads that something happened to since the last pass. A statement of its own: the planner cannot know how few they
+# are, and would look at everybody who is under way.
+TOUCHED = """
+SELECT d.id FROM leads_lead d JOIN campaigns_sweep s ON s.broker_id = d.broker_id
+WHERE d.last_activity_at >= s.swept_to AND (%(broker)s::bigint IS NULL OR d.broker_id = %(broker)s)
+UNION
+SELECT t.lead_id FROM leads_stagetransition t JOIN campaigns_sweep s ON s.broker_id = t.broker_id
+WHERE t.at >= s.swept_to AND t.from_stage <> '' AND (%(broker)s::bigint IS NULL OR t.broker_id = %(broker)s)
+"""
+
+# Of these leads: the waiting rows whose enrolment is over, and why.
+EXITS = """
+SELECT l.id, r.reason
+FROM unnest(%(leads)s::bigint[]) AS touched(id)
+JOIN campaigns_enrollment e ON e.lead_id = touched.id AND e.status = 'active'
+JOIN campaigns_campaignversion v ON v.campaign_id = e.campaign_id AND v.number = e.version
+JOIN campaigns_campaignlog l ON l.enrollment_id = e.id AND l.status = 'pending' AND l.dispatched_at IS NULL
+JOIN campaigns_campaignstep p ON p.id = l.step_id
+LEFT JOIN templates_app_messagetemplate m ON m.id = p.message_template_id
+JOIN leads_lead d ON d.id = e.lead_id
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN d.deleted_at IS NOT NULL THEN 'deleted'
+        WHEN d.treatment_type = 'hold' THEN 'hold'
+        WHEN (v.settings ->> 'exit_on_reply')::bool AND d.last_inbound_at > e.enrolled_at THEN 'replied'
+        WHEN EXISTS (SELECT FROM leads_appointment x WHERE x.lead_id = d.id AND x.booked_at > e.enrolled_at)
+            THEN 'booked'
+        WHEN EXISTS (SELECT FROM leads_stagetransition x WHERE x.lead_id = d.id AND x.at > e.enrolled_at
+                     AND x.to_stage = v.settings ->> 'goal_stage') THEN 'goal_reached'
+        WHEN EXISTS (SELECT FROM leads_stagetransition x WHERE x.lead_id = d.id AND x.at > e.enrolled_at
+                     AND x.to_stage IN ('ganado', 'perdido')) THEN 'closed'
+        WHEN d.opted_out_at IS NOT NULL AND l.channel <> '' AND (
+            SELECT x.kind FROM leads_contactpermission x
+            WHERE x.lead_id = d.id AND x.channel IN (l.channel, '*')
+              AND (x.purpose = 'all' OR coalesce(m.purpose, 'marketing') = 'marketing')
+            ORDER BY x.at DESC, x.id DESC LIMIT 1) = 'revoked' THEN 'opted_out'
+        ELSE '' END AS reason
+) r
+WHERE r.reason <> ''
+ORDER BY l.id
+FOR NO KEY UPDATE OF d, l SKIP LOCKED
+"""

@@ -1,0 +1,128 @@
+"""What became of contacts, and what comes next."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from campaigns.sql.running import run
+
+# Locks the leads of a batch in the order of their ids, and tells to whom something happened since it was decided.
+LOCK_LEADS = """
+SELECT id, last_activity_at > %(since)s OR stage_entered_at > %(since)s OR treatment_type = 'hold'
+           OR deleted_at IS NOT NULL
+FROM leads_lead WHERE id = ANY(%(leads)b::bigint[]) ORDER BY id FOR NO KEY UPDATE
+"""
+
+# What a provider told before us stays: only messages that are still under way change, and are returned.
+SETTLE_MESSAGES = """
+WITH stamped AS (
+    UPDATE leads_lead d SET last_contacted_at = greatest(d.last_contacted_at, %(now)s)
+    WHERE d.id = ANY(%(contacted)b::bigint[])
+)
+UPDATE messaging_message m
+SET status = o.status, provider_id = CASE WHEN o.provider_id = '' THEN m.provider_id ELSE o.provider_id END,
+    error_code = o.code, error = o.error,
+    sent_at = CASE WHEN o.status IN ('sent', 'delivered') THEN coalesce(m.sent_at, %(now)s) ELSE m.sent_at END,
+    delivered_at = CASE WHEN o.status = 'delivered' THEN %(now)s ELSE m.delivered_at END,
+    failed_at = CASE WHEN o.status = 'failed' THEN %(now)s ELSE m.failed_at END,
+    cancelled_at = CASE WHEN o.status = 'cancelled' THEN %(now)s ELSE m.cancelled_at END,
+    unknown_at = CASE WHEN o.status = 'unknown' THEN %(now)s ELSE m.unknown_at END
+FROM unnest(%(message)b::bigint[], %(status)b::text[], %(provider_id)b::text[], %(code)b::text[], %(error)b::text[])
+     AS o(message_id, status, provider_id, code, error)
+WHERE m.id = o.message_id AND m.status IN ('queued', 'sending', 'unknown')
+RETURNING m.id
+"""
+
+# A worker that knows that nobody was reached gives the row back, as long as it is still this worker's.
+RELEASE = """
+UPDATE campaigns_campaignlog l
+SET dispatched_at = NULL, lease_until = NULL, due_at = r.due_at, reason = r.reason,
+    cancellations = l.cancellations + CASE WHEN r.reason = 'cancelled' THEN 1 ELSE 0 END
+FROM unnest(%(log)b::bigint[], %(message)b::bigint[], %(due)b::timestamptz[], %(reason)b::text[])
+     AS r(log_id, message_id, due_at, reason)
+WHERE l.id = r.log_id AND l.message_id = r.message_id AND l.status = 'pending' AND l.lease_until > %(now)s
+"""
+
+# The end of a step and the beginning of the next, or of the enrolment's end: one statement, so never one without the
+# other. An outcome that comes after its lease ran out corrects what was unknown and schedules nothing twice.
+FINISH = """
+WITH o AS (
+    SELECT * FROM unnest(
+        %(log)b::bigint[], %(status)b::text[], %(reason)b::text[], %(response)b::text[], %(exits)b::bool[],
+        %(step)b::bigint[], %(number)b::int[], %(action)b::text[], %(channel)b::text[], %(due)b::timestamptz[]
+    ) AS t(log_id, status, reason, response, exits, step_id, step_number, action, channel, due_at)
+), done AS (
+    UPDATE campaigns_campaignlog l
+    SET status = o.status, reason = o.reason, executed_at = %(now)s, lease_until = NULL,
+        response = CASE WHEN o.response = '' THEN l.response ELSE o.response::jsonb END
+    FROM o
+    WHERE l.id = o.log_id AND (l.status = 'pending' OR (l.status = 'failed' AND l.reason = 'outcome_unknown'))
+    RETURNING l.enrollment_id, l.broker_id, l.campaign_id, l.lead_id, o.exits, o.reason, o.step_id, o.step_number,
+              o.action, o.channel, o.due_at
+), next_log AS (
+    INSERT INTO campaigns_campaignlog (broker_id, enrollment_id, campaign_id, lead_id, step_id, step_number, action,
+                                       channel, status, reason, planned_at, due_at, attempts, response, created_at)
+    SELECT done.broker_id, done.enrollment_id, done.campaign_id, done.lead_id, done.step_id, done.step_number,
+           done.action, done.channel, 'pending', '', done.due_at, done.due_at, 0, '{}', %(now)s
+    FROM done JOIN campaigns_enrollment e ON e.id = done.enrollment_id AND e.status = 'active'
+    WHERE done.step_id IS NOT NULL AND NOT done.exits
+    ON CONFLICT DO NOTHING
+)
+UPDATE campaigns_enrollment e
+SET status = CASE WHEN done.exits THEN 'exited' ELSE 'completed' END,
+    exit_reason = CASE WHEN done.exits THEN done.reason ELSE '' END, finished_at = %(now)s
+FROM done
+WHERE e.id = done.enrollment_id AND e.status = 'active' AND (done.exits OR done.step_id IS NULL)
+"""
+
+EXPIRED = """
+SELECT l.id, l.lead_id, l.campaign_id, e.version, l.step_number, l.message_id, m.status, m.error_code
+FROM campaigns_campaignlog l JOIN campaigns_enrollment e ON e.id = l.enrollment_id
+JOIN leads_lead d ON d.id = l.lead_id JOIN messaging_message m ON m.id = l.message_id
+WHERE l.status = 'pending' AND l.dispatched_at IS NOT NULL AND l.lease_until <= %(now)s
+  AND (%(broker)s::bigint IS NULL OR l.broker_id = %(broker)s)
+ORDER BY l.lease_until LIMIT %(batch)s
+FOR NO KEY UPDATE OF d, l SKIP LOCKED
+"""
+
+ENDED_CALLS = """
+SELECT l.id, l.lead_id, l.campaign_id, e.version, l.step_number, l.message_id, l.attempts - l.cancellations,
+       l.lease_until > %(now)s, v.status, v.duration
+FROM campaigns_campaignlog l
+JOIN campaigns_enrollment e ON e.id = l.enrollment_id
+JOIN voice_voicecall v ON v.message_id = l.message_id
+JOIN leads_lead d ON d.id = l.lead_id
+WHERE l.status = 'pending' AND l.dispatched_at IS NOT NULL AND l.action = 'make_call'
+  AND v.status IN ('completed', 'failed', 'no_answer', 'busy', 'cancelled')
+  AND (%(broker)s::bigint IS NULL OR l.broker_id = %(broker)s)
+ORDER BY l.id LIMIT %(batch)s
+FOR NO KEY UPDATE OF d, l SKIP LOCKED
+"""
+
+# What the columns hold; a longer one of one row must not break the batch.
+REASON_LENGTH, SUBJECT_LENGTH = 60, 400
+
+
+class Ending(NamedTuple):
+    """How one log ends, and what comes next (`step_id` None: nothing)."""
+
+    log_id: int
+    status: str
+    reason: str
+    response: str
+    exits: bool
+    step_id: int | None
+    step_number: int | None
+    action: str
+    channel: str
+    due_at: datetime | None
+
+
+def finish(endings: Iterable[Ending], now: datetime) -> None:
+    """End logs, schedule what comes next, complete or exit their enrolments. The leads must be locked."""
+    columns = list(map(list, zip(*endings, strict=True)))
+    if not columns:
+        return
+    names = ("log", "status", "reason", "response", "exits", "step", "number", "action", "channel", "due")
+    params: dict[str, Any] = dict(zip(names, columns, strict=True))
+    run(FINISH, params | {"reason": [reason[:REASON_LENGTH] for reason in params["reason"]], "now": now})
