@@ -60,7 +60,9 @@ def measure(scale: float) -> list[Line]:
 
 
 def _empty(round_number: int) -> None:
-    as_owner_execute(f"TRUNCATE {', '.join(TABLES)}", f"TRUNCATE {LEAN}", "UPDATE campaigns_campaign SET enrolled_count = 0")
+    as_owner_execute(
+        f"TRUNCATE {', '.join(TABLES)}", f"TRUNCATE {LEAN}", "UPDATE campaigns_campaign SET enrolled_count = 0"
+    )
 
 
 def _by_verb(campaign: Campaign, round_number: int) -> int:

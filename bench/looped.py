@@ -1,17 +1,17 @@
 """What one writes first: a loop that gets and saves each step's rows by themselves. It asks no policy."""
 
+from datetime import datetime
 from itertools import count
 
 from bench.people import DAY, NOW
 from brokers.models import Broker
 from campaigns.models import CampaignLog, CampaignStep
 from leads.models import Lead
+from messaging.base import Envelope
 from messaging.models import ChannelAccount, Message
 from messaging.providers import adapter_for
-from messaging.base import Envelope
 from templates_app.merge import compile_text
 from templates_app.variables import Surroundings, values_for
-from datetime import datetime
 
 _keys = count()
 
@@ -45,9 +45,7 @@ def _carry_out(log: CampaignLog, now: datetime) -> None:
     _schedule_next(log, step, now)
 
 
-def _written(
-    log: CampaignLog, step: CampaignStep, account: ChannelAccount, lead: Lead, now: datetime
-) -> Message:
+def _written(log: CampaignLog, step: CampaignStep, account: ChannelAccount, lead: Lead, now: datetime) -> Message:
     template = step.message_template
     assert template is not None
     around = Surroundings(account.broker.name, account.broker.timezone, "es", now)

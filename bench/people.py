@@ -138,12 +138,17 @@ def _pasts(broker: Broker, leads: list[Lead], dice: random.Random) -> Iterator[t
     )
     yield (
         Inquiry,
-        [Inquiry(broker=broker, lead=one, source=one.source, text="Más información", at=one.created_at) for one in leads],
+        [
+            Inquiry(broker=broker, lead=one, source=one.source, text="Más información", at=one.created_at)
+            for one in leads
+        ],
     )
     yield (
         ContactPermission,
         [
-            ContactPermission(broker=broker, lead=one, address=one.email, kind="granted", source="form", at=one.created_at)
+            ContactPermission(
+                broker=broker, lead=one, address=one.email, kind="granted", source="form", at=one.created_at
+            )
             for one in leads
             if dice.random() < 0.2
         ],

@@ -39,8 +39,7 @@ def create_broker(*, name: str, slug: str, country: str, timezone: str, now: dat
 
 def _broker_faults(name: str, slug: str, country: str, timezone: str) -> list[str]:
     faults = [] if name.strip() else [_("name is missing")]
-    for key, value in (("name", name), ("slug", slug)):
-        longest = Broker._meta.get_field(key).max_length or 0
+    for key, value, longest in (("name", name, 200), ("slug", slug, 60)):
         if len(value) > longest:
             faults.append(_("%(key)s is longer than %(longest)s characters") % {"key": key, "longest": longest})
     if slug != slugify(slug) or not slug:

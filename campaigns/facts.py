@@ -18,6 +18,7 @@ from campaigns.filters import held_conditions
 from campaigns.plans import Accounts, Plan, Templates, load_plans
 from leads.links import booking_url
 from leads.models.work import new_token
+from leads.zones import local_zone
 from messaging.models import ChannelAccount
 from messaging.policy import WEEK, ContactFacts, Permission, address_of
 from messaging.unsubscribe import unsubscribe_url
@@ -243,7 +244,7 @@ def _surroundings(
     wants_link = template is not None and "unsubscribe_link" in template.variables
     return Surroundings(
         broker_name=broker.name,
-        timezone=lead.timezone or broker.timezone,
+        timezone=local_zone(lead_timezone=lead.timezone, phone=lead.phone, broker_timezone=broker.timezone),
         language=template.language if template else broker.language,
         now=now,
         agent_name=row.agent_name,

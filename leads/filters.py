@@ -244,8 +244,7 @@ class LeadFilter(filters.FilterSet):
         filterset = cls.checked(data, now=now)
         cleaned = filterset.form.cleaned_data
         return [
-            Clause(key, value, filterset.filters[key].clause(prefix, cleaned[key], now))
-            for key, value in data.items()
+            Clause(key, value, filterset.filters[key].clause(prefix, cleaned[key], now)) for key, value in data.items()
         ]
 
     @classmethod

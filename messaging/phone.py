@@ -112,9 +112,7 @@ def answer_as_lead(*, lead: Lead, channel: str, text: str, form_id: UUID, now: d
 
 def zone_of(lead: Lead) -> ZoneInfo:
     """Where the lead's clock stands."""
-    return ZoneInfo(
-        local_zone(lead_timezone=lead.timezone, phone=lead.phone, broker_timezone=lead.broker.timezone)
-    )
+    return ZoneInfo(local_zone(lead_timezone=lead.timezone, phone=lead.phone, broker_timezone=lead.broker.timezone))
 
 
 def _tabs(lead: Lead, counts: dict[str, int]) -> list[Tab]:

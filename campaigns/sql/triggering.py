@@ -34,14 +34,12 @@ HAPPENED = {
             WHERE x.broker_id = c.broker_id AND {IN_WINDOW} LIMIT 1) one""",
     "stage_change": f"""
         SELECT FROM (VALUES (1)) v, LATERAL (SELECT FROM leads_stagetransition x
-            WHERE x.broker_id = c.broker_id AND {IN_WINDOW}
-              AND (c.trigger_condition -> 'stage' ? x.to_stage
-                   OR x.to_stage = ANY(regexp_split_to_array(c.trigger_condition ->> 'stage', ' *, *')))
+            WHERE x.broker_id = c.broker_id AND {IN_WINDOW} AND c.trigger_condition -> 'stage' ? x.to_stage
             LIMIT 1) one""",
     # One campaign with a wrong number must not stop everybody's triggers: CASE keeps the cast from seeing it.
     "inactivity": """
-        SELECT FROM (SELECT CASE WHEN c.trigger_condition ->> 'inactivity_days' ~ '^ *[0-9]{1,4}([.]0*)? *$'
-            THEN make_interval(days => (c.trigger_condition ->> 'inactivity_days')::numeric::int) END AS age) a,
+        SELECT FROM (SELECT CASE WHEN c.trigger_condition ->> 'inactivity_days' ~ '^[0-9]{1,4}$'
+            THEN make_interval(days => (c.trigger_condition ->> 'inactivity_days')::int) END AS age) a,
         LATERAL (SELECT FROM leads_lead x WHERE x.broker_id = c.broker_id
             AND x.last_activity_at > greatest(c.collects_from, s.swept_to - %(overlap)s) - a.age
             AND x.last_activity_at <= %(now)s - a.age LIMIT 1) one""",

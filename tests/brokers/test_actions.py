@@ -19,7 +19,8 @@ def create(**changes: Any) -> Broker:
 
 
 @pytest.mark.parametrize(
-    ("country", "currency", "language"), [("cl", "CLP", "es"), ("ES", "EUR", "es"), ("US", "USD", "en"), ("BO", "USD", "es")]
+    ("country", "currency", "language"),
+    [("cl", "CLP", "es"), ("ES", "EUR", "es"), ("US", "USD", "en"), ("BO", "USD", "es")],
 )
 def test_broker_gets_what_its_country_suggests(country: str, currency: str, language: str) -> None:
     broker = create(country=country)

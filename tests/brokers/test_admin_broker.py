@@ -87,6 +87,6 @@ def test_broker_admin_opens_none(browser: Client) -> None:
 def test_sending_is_stopped_and_goes_on(browser: Client, aurora: Brokerage) -> None:
     url, chosen = admin_url(Broker, "changelist"), {"_selected_action": [aurora.broker.pk]}
     browser.post(url, {"action": "stop_sending", **chosen})
-    assert not Broker.objects.sending().exists()
+    assert Broker.objects.get().sending_paused_at is not None
     browser.post(url, {"action": "go_on_sending", **chosen})
-    assert Broker.objects.sending().get() == aurora.broker
+    assert Broker.objects.get().sending_paused_at is None

@@ -91,7 +91,9 @@ def test_qualification_rules_overlay_the_defaults() -> None:
     assert QualificationRules.parse({"debt_max": "1.5"}) == QualificationRules(debt_max=Decimal("1.5"))
 
 
-@pytest.mark.parametrize("data", [{"debt": 1}, {"debt_max": -1}, {"debt_max": "x"}, {"debt_max": "NaN"}, {"debt_max": None}])
+@pytest.mark.parametrize(
+    "data", [{"debt": 1}, {"debt_max": -1}, {"debt_max": "x"}, {"debt_max": "NaN"}, {"debt_max": None}]
+)
 def test_qualification_rules_are_refused_by_name(data: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="debt"):
         validate_qualification_rules(data)

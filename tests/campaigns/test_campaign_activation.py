@@ -168,3 +168,12 @@ def test_activation_takes_nobody_in_unless_asked(broker: Broker) -> None:
     some_leads(broker, 2)
     a_campaign(broker, triggered_by="lead_score", trigger_condition={"score_min": 0})
     assert Enrollment.objects.count() == 0
+
+
+def test_manual_campaign_has_no_condition_to_match(broker: Broker) -> None:
+    some_leads(broker, 2)
+    draft = a_draft(broker)
+    with pytest.raises(Refused) as refused:
+        activate(campaign=draft, now=NOW, include_matching=True)
+    draft.refresh_from_db()
+    assert (refused.value.reason, draft.status, Enrollment.objects.count()) == ("no_trigger", "draft", 0)

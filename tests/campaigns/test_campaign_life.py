@@ -7,13 +7,14 @@ import pytest
 
 from brokers.models import Broker
 from brokers.refusal import Refused
-from campaigns.actions import activate, complete, pause, resume
+from campaigns.actions import activate, complete, go_on_sending, pause, resume, stop_sending
 from campaigns.clock import VirtualClock
 from campaigns.models import Campaign, CampaignLog
 from tests.building import (
     DAY,
     HOUR,
     NOW,
+    a_broker,
     a_campaign,
     a_draft,
     a_lead,
@@ -139,12 +140,73 @@ def test_campaign_with_leads_under_way_is_not_completed(broker: Broker, clock: V
 def test_kill_switch_of_a_brokerage_stops_its_campaigns(broker: Broker, clock: VirtualClock) -> None:
     lead = a_lead(broker)
     enroll(a_campaign(broker), lead)
-    Broker.objects.update(sending_paused_at=NOW)
+    stop_sending(broker=broker, now=NOW)
     run(clock)
     assert log_of(lead).status == "pending"
-    Broker.objects.update(sending_paused_at=None)
+    go_on_sending(broker=broker, now=NOW)
     run(clock)
     assert log_of(lead).status == "sent"
+
+
+def test_stop_makes_nothing_late(broker: Broker, clock: VirtualClock) -> None:
+    lead = a_lead(broker)
+    enroll(a_campaign(broker), lead)
+    stop_sending(broker=broker, now=NOW)
+    run(clock)
+    clock.advance(21 * DAY)
+    go_on_sending(broker=broker, now=clock.now())
+    log = log_of(lead)
+    assert (log.due_at, log.planned_at) == (NOW + 21 * DAY, NOW + 21 * DAY)
+    run(clock)
+    assert logs() == [(1, "sent", "")]
+
+
+def test_second_stop_does_not_begin_anew_and_going_on_twice_moves_once(broker: Broker) -> None:
+    lead = a_lead(broker)
+    enroll(a_campaign(broker), lead)
+    for moment in (NOW, NOW + DAY):
+        stop_sending(broker=broker, now=moment)
+    for moment in (NOW + 2 * DAY, NOW + 3 * DAY):
+        go_on_sending(broker=broker, now=moment)
+    assert log_of(lead).due_at == NOW + 2 * DAY
+
+
+def test_stop_of_another_brokerage_moves_nothing(broker: Broker) -> None:
+    lead, other = a_lead(broker), a_broker("boreal")
+    enroll(a_campaign(broker), lead)
+    stop_sending(broker=other, now=NOW)
+    go_on_sending(broker=other, now=NOW + DAY)
+    assert log_of(lead).due_at == NOW
+
+
+def test_who_enters_during_a_stop_waits_for_its_rest_only(broker: Broker) -> None:
+    lead = a_lead(broker)
+    stop_sending(broker=broker, now=NOW)
+    enroll(a_campaign(broker), lead, now=NOW + 2 * DAY)
+    go_on_sending(broker=broker, now=NOW + 3 * DAY)
+    assert log_of(lead).due_at == NOW + 3 * DAY
+
+
+@pytest.mark.parametrize(
+    ("stopped", "went_on", "paused", "resumed"),
+    [(0, 5, 1, 3), (0, 3, 1, 5), (1, 3, 0, 5), (1, 5, 0, 3), (0, 2, 3, 5), (3, 5, 0, 2)],
+)
+def test_stop_and_pause_at_once_are_counted_once(
+    broker: Broker, stopped: int, went_on: int, paused: int, resumed: int
+) -> None:
+    """Days; together they make as many as it stood still."""
+    lead, campaign = a_lead(broker), a_campaign(broker, message_step(broker, delay_hours=24 * 9))
+    enroll(campaign, lead)
+    verbs = {
+        stopped: lambda now: stop_sending(broker=broker, now=now),
+        went_on: lambda now: go_on_sending(broker=broker, now=now),
+        paused: lambda now: pause(campaign=campaign, now=now),
+        resumed: lambda now: resume(campaign=campaign, now=now),
+    }
+    for day in sorted(verbs):
+        verbs[day](NOW + day * DAY)
+    stood_still = {*range(stopped, went_on), *range(paused, resumed)}
+    assert log_of(lead).due_at == NOW + (9 + len(stood_still)) * DAY
 
 
 def test_brokerage_that_is_not_active_does_nothing(broker: Broker, clock: VirtualClock) -> None:

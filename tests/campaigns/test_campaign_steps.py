@@ -94,3 +94,8 @@ def test_refused_steps_leave_the_old_ones(broker: Broker, draft: Campaign) -> No
     save(draft, message_step(broker))
     faults_of(draft, {"action": "x"})
     assert list(draft.steps.values_list("action", flat=True)) == ["send_message"]
+
+
+def test_conditions_are_stored_in_one_form(broker: Broker, draft: Campaign) -> None:
+    save(draft, message_step(broker, conditions={"tags_any": "vip, norte", "previous_step": "sent"}))
+    assert draft.steps.get().conditions == {"tags_any": ["vip", "norte"], "previous_step": ["sent"]}

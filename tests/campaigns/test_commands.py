@@ -87,6 +87,8 @@ def test_run_campaign_dry_run_changes_nothing(open_broker: Broker) -> None:
         (["--leads", "1,x"], "leads='1,x'"),
         (["--leads", "999999999"], "999999999"),
         (["--filter", "{"], "filter='{'"),
+        (["--filter", "{}"], "would be everybody; if that is meant, use --all"),
+        (["--filter", '{"score_min": null}'], "score_min=None says nothing"),
         (["--filter", '{"scoremin": 4}'], "scoremin is no condition"),
         (["--filter", '{"score_min": "high"}'], "score_min='high'"),
     ],

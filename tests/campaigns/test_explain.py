@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -5,9 +6,10 @@ from django.utils import translation
 
 from brokers.models import Broker
 from brokers.refusal import Refused
-from campaigns.actions import pause
+from campaigns.actions import pause, stop_sending
 from campaigns.clock import VirtualClock
-from campaigns.explain import Explanation, as_text, explain
+from campaigns.explain import Explanation, NextDecision, as_text, explain
+from campaigns.models import Campaign
 from campaigns.reasons import REASONS
 from leads.actions import edit_lead, record_permission
 from tests.building import DAY, HOUR, NOW, a_broker, a_campaign, a_lead, enroll, message_step, run
@@ -95,3 +97,28 @@ def test_explanation_names_the_reason_and_the_remedy(broker: Broker, clock: Virt
 def test_every_reason_is_in_the_engines_page(pytestconfig: Any) -> None:
     page = (pytestconfig.rootpath / "docs" / "engine.md").read_text()
     assert [code for code in REASONS if f"`{code}" not in page] == []
+
+
+def paused(campaign: Campaign) -> None:
+    pause(campaign=campaign, now=NOW)
+
+
+def switched_off(campaign: Campaign) -> None:
+    Broker.objects.update(is_active=False)
+
+
+def stopped(campaign: Campaign) -> None:
+    stop_sending(broker=campaign.broker, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("stand_still", "reason"),
+    [(paused, "campaign_paused"), (switched_off, "broker_inactive"), (stopped, "sending_stopped")],
+)
+def test_explain_says_that_nothing_runs(broker: Broker, stand_still: Callable[..., None], reason: str) -> None:
+    campaign, lead = a_campaign(broker), a_lead(broker)
+    enroll(campaign, lead)
+    stand_still(campaign)
+    found = explain(Campaign.objects.get(pk=campaign.pk), lead, NOW + HOUR)
+    assert found.entries[0].next == NextDecision("waits", reason, None, [])
+    assert f"→ it waits\n     {REASONS[reason].means} {REASONS[reason].remedy}" in as_text(found)

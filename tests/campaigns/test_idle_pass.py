@@ -114,4 +114,3 @@ def test_idle_pass_takes_as_many_statements_with_many_campaigns(passes: list[Sta
 def test_idle_pass_finds_its_queue_by_the_partial_index(passes: list[Statements]) -> None:
     due = [plan for found in passes for sql, plan in found if "CROSS JOIN LATERAL (\n    SELECT count(*) AS n" in sql]
     assert ["idx_log_queue" in plan for plan in due] == [True, True]
-

@@ -10,9 +10,10 @@ from django.db import connection
 from brokers.models import Broker
 from campaigns.ledger import INVARIANTS, verify
 from campaigns.models import Campaign, CampaignLog, CampaignStep, CampaignVersion, Enrollment
+from leads.actions import edit_lead, move_stage, record_inbound
 from leads.models import Lead
 from messaging.models import Message
-from tests.building import DAY, NOW, a_broker, a_campaign, a_lead, at, enroll, message_step, run
+from tests.building import DAY, NOW, a_broker, a_campaign, a_lead, at, enroll, message_step, now_of, run
 
 Mutation = Callable[[Broker], tuple[str, int]]
 
@@ -253,3 +254,13 @@ def test_verify_counts_all_and_shows_the_first(broker: Broker) -> None:
     Lead.objects.update(lead_score=77, last_activity_at=NOW + timedelta(hours=1))
     finding = next(one for one in verify() if one.invariant == "score_matches_history")
     assert (finding.count, len(finding.rows)) == (3, 3)
+
+
+def test_histories_are_read_in_the_order_of_writing(broker: Broker) -> None:
+    """Their moments are of different clocks; the lead's lock puts them in order."""
+    lead = a_lead(broker)
+    record_inbound(lead=lead, now=NOW + DAY, answers=None)
+    edit_lead(lead=lead, now=NOW, by=None, location="Ñuñoa")
+    move_stage(lead=lead, to="perfilamiento", now=NOW + DAY, cause="agent")
+    move_stage(lead=now_of(lead), to="calificacion_financiera", now=NOW, cause="agent")
+    assert broken() == {}

@@ -112,3 +112,47 @@ def test_score_falls_after_sixty_days_of_silence(lead: Lead) -> None:
 def test_score_follows_the_brokerages_weights(weights: dict[str, Any], score: int) -> None:
     broker = a_broker(score_weights=weights)
     assert a_lead(broker).lead_score == score
+
+
+@pytest.mark.parametrize(
+    ("channel", "column"),
+    [("telegram", "telegram_chat_id"), ("email", "email"), ("whatsapp", "phone"), ("call", "phone")],
+)
+def test_permission_for_one_channel_is_written_for_its_address(
+    broker: Broker, lead: Lead, channel: str, column: str
+) -> None:
+    record_permission(broker=broker, lead=lead, kind="revoked", channel=channel, now=NOW, source="form")
+    assert list(ContactPermission.objects.values_list("channel", "address")) == [(channel, getattr(lead, column))]
+
+
+@pytest.mark.parametrize(
+    ("rules", "is_out"),
+    [
+        ([("revoked", "*"), ("granted", "email")], True),
+        ([("revoked", "*"), ("granted", "*")], False),
+        ([("revoked", "email")], True),
+        ([("revoked", "email"), ("granted", "email")], False),
+        ([("revoked", "email"), ("granted", "*")], False),
+        ([("revoked", "email"), ("granted", "telegram")], True),
+        ([("revoked", "*"), ("granted", "*"), ("revoked", "call"), ("granted", "call")], False),
+    ],
+)
+def test_lead_is_opted_out_as_long_as_anything_is_taken_back(
+    broker: Broker, lead: Lead, rules: list[tuple[str, str]], is_out: bool
+) -> None:
+    for kind, channel in rules:
+        record_permission(broker=broker, lead=lead, kind=kind, channel=channel, now=NOW, source="form")
+    assert (now_of(lead).opted_out_at is not None, "opted_out" in now_of(lead).score_components) == (is_out, is_out)
+
+
+def test_permission_for_marketing_gives_back_no_other_purpose(broker: Broker, lead: Lead) -> None:
+    for kind, purpose in (("revoked", "all"), ("granted", "marketing")):
+        record_permission(broker=broker, lead=lead, kind=kind, purpose=purpose, now=NOW, source="form")
+    assert now_of(lead).opted_out_at == NOW
+
+
+def test_message_that_comes_late_moves_no_moment_back(lead: Lead) -> None:
+    for moment in (NOW + DAY, NOW + MINUTE):
+        record_inbound(lead=lead, now=moment, answers=None)
+    fresh = now_of(lead)
+    assert (fresh.inbound_count, fresh.last_inbound_at, fresh.last_activity_at) == (2, NOW + DAY, NOW + DAY)

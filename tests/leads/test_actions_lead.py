@@ -24,6 +24,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"dicom_status": "sucio"}, "field_invalid", "dicom_status='sucio'"),
     ({"name": "x" * 201}, "field_invalid", "name="),
     ({"language": "español"}, "field_invalid", "language='español'"),
+    ({"language": "fr"}, "field_invalid", "language='fr'"),
     ({"budget_amount": "mucho"}, "field_invalid", "budget_amount='mucho'"),
     ({"metadata": ["x"]}, "field_invalid", "metadata=['x']"),
     ({"tags": "vip"}, "field_invalid", "tags='vip'"),

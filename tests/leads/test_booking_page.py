@@ -11,6 +11,7 @@ from brokers.models import Broker, User
 from leads.actions import book_appointment, create_lead, propose_appointment
 from leads.links import booking_url
 from leads.models import Appointment, Lead
+from leads.zones import local_zone
 
 NOW = datetime(2026, 11, 4, 15, tzinfo=UTC)
 
@@ -82,3 +83,24 @@ def test_page_can_only_be_looked_at(client: Client, appointment: Appointment) ->
 
 def test_page_shows_no_address_of_the_lead(appointment: Appointment) -> None:
     assert "+56987654321" not in page(appointment)
+
+
+@pytest.mark.parametrize(
+    ("own", "phone", "zone"),
+    [
+        ("Asia/Tokyo", "+525512345678", "Asia/Tokyo"),
+        ("", "+525512345678", "America/Mexico_City"),
+        ("", "+34612345678", "America/Santiago"),
+        ("", "", "America/Santiago"),
+    ],
+)
+def test_local_zone_is_the_leads_else_the_numbers_else_the_brokers(own: str, phone: str, zone: str) -> None:
+    """A Spanish mobile number may lie in two zones, so it says nothing."""
+    assert local_zone(lead_timezone=own, phone=phone, broker_timezone="America/Santiago") == zone
+
+
+def test_fixed_appointment_shows_its_time_where_the_number_is(lead: Lead, appointment: Appointment) -> None:
+    Lead.objects.filter(pk=lead.pk).update(phone="+525512345678")
+    starts_at = NOW + timedelta(days=1)
+    book_appointment(appointment=appointment, starts_at=starts_at, ends_at=starts_at + timedelta(hours=1), now=NOW)
+    assert "Thursday, Nov. 5, 2026, 09:00" in page(appointment)

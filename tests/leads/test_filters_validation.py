@@ -6,7 +6,8 @@ import pytest
 
 from brokers.refusal import Refused
 from leads.filters import LeadFilter
-from tests.building import NOW
+from leads.models import Lead
+from tests.building import NOW, a_broker, a_lead
 
 SOUND: dict[str, list[Any]] = {
     "score_min": [0, 40, 100, "40"],
@@ -100,9 +101,41 @@ def test_what_is_no_object_is_refused(data: Any) -> None:
     assert refused.value.reason == "condition_invalid"
 
 
-@pytest.mark.parametrize("data", [{}, {"score_min": None}, {"stage": []}, {"location": ""}, {"has_email": None}])
-def test_empty_value_is_no_clause(data: dict[str, Any]) -> None:
-    assert LeadFilter.clauses(data, now=NOW) == []
+@pytest.mark.parametrize(("key", "value"), [("score_min", None), ("stage", []), ("location", ""), ("has_email", None)])
+def test_condition_that_says_nothing_is_refused_by_name(key: str, value: Any) -> None:
+    with pytest.raises(Refused) as refused:
+        LeadFilter.clauses({key: value}, now=NOW)
+    assert refused.value.faults[0].startswith(f"{key}={value!r} ")
+
+
+def test_no_condition_is_no_clause() -> None:
+    assert LeadFilter.clauses({}, now=NOW) == []
+
+
+def test_empty_input_of_a_list_filter_chooses_everybody(db: None) -> None:
+    lead = a_lead(a_broker())
+    assert list(LeadFilter({"score_min": "", "stage": ""}, queryset=Lead.objects.all(), now=NOW).qs) == [lead]
+
+
+CANONICAL: list[tuple[str, Any, Any]] = [
+    ("score_min", "40", 40),
+    ("inactivity_days", 30.0, 30),
+    ("stage", "entrada, perfilamiento", ["entrada", "perfilamiento"]),
+    ("tags_any", "vip", ["vip"]),
+    ("has_email", "true", True),
+    ("assigned", 12, "12"),
+    ("location", " Ñuñoa ", "Ñuñoa"),
+    ("budget_min", 1_000_000, 1_000_000),
+    ("budget_max", "1500000.50", "1500000.50"),
+    ("created_after", "2026-01-31T10:00:00Z", "2026-01-31T10:00:00+00:00"),
+]
+
+
+@pytest.mark.parametrize(("key", "given", "stored"), CANONICAL)
+def test_condition_is_stored_in_one_form(key: str, given: Any, stored: Any) -> None:
+    once = LeadFilter.canonical({key: given}, now=NOW)
+    assert (once, type(once[key])) == ({key: stored}, type(stored))
+    assert LeadFilter.canonical(once, now=NOW) == once
 
 
 def test_clauses_keep_their_order_and_stored_values() -> None:

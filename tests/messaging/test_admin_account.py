@@ -4,11 +4,14 @@ import json
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from messaging.base import Envelope, OutcomeKind
 from messaging.models import ChannelAccount
+from messaging.providers import adapter_for
 from tests.brokers.admin_pages import admin_url, errors, form_data, saved, signed_in
 from tests.brokers.everything import Brokerage
 
@@ -110,3 +113,32 @@ def test_channel_and_provider_stay(browser: Client, aurora: Brokerage) -> None:
     saved(browser, admin_url(ChannelAccount, "change", account.pk), channel="email", provider="smtp")
     account.refresh_from_db()
     assert (account.channel, account.provider, account.sandbox) == ("telegram", "sandbox", True)
+
+
+@pytest.fixture
+def locked_away(browser: Client) -> ChannelAccount:
+    """An account whose credentials no key opens."""
+    add(browser)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE messaging_channelaccount SET credentials = 'gAAAAAgarbage' WHERE name = 'mail'")
+    return ChannelAccount.objects.get(name="mail")
+
+
+def test_account_that_no_key_opens_sends_nothing_and_harms_no_other(
+    locked_away: ChannelAccount, caplog: pytest.LogCaptureFixture
+) -> None:
+    accounts = {account.name: account.credentials for account in ChannelAccount.objects.all()}
+    assert (accounts["mail"], len(accounts) > 1) == ({}, True)
+    assert "none of the keys opens the stored credentials" in caplog.text
+    envelope = Envelope(1, "k", "email", "ana@example.com", "Hola", "Hola", "marketing")
+    outcome = adapter_for(locked_away).send(envelope)
+    assert (outcome.kind, outcome.code) == (OutcomeKind.REFUSED_FOR_NOW, "not_configured")
+
+
+def test_what_no_key_opens_is_not_overwritten_by_nothing(locked_away: ChannelAccount, browser: Client) -> None:
+    with pytest.raises(ImproperlyConfigured, match="none of the keys"), transaction.atomic():
+        locked_away.save()
+    url = admin_url(ChannelAccount, "change", locked_away.pk)
+    assert list(errors(saved(browser, url, sender="otra@example.com"))) == ["credentials"]
+    saved(browser, url, credentials=json.dumps(SECRET))
+    assert ChannelAccount.objects.get(name="mail").credentials == SECRET

@@ -5,10 +5,11 @@ from datetime import datetime
 
 import pytest
 
+from leads.actions import delete_lead
 from leads.models import ContactPermission, Lead, Task
 from messaging.base import Event
 from messaging.inbound import receive_event
-from messaging.models import ChannelAccount, Message
+from messaging.models import ChannelAccount, Message, WebhookEvent
 
 Sandboxes = Callable[[str], ChannelAccount]
 Sent = Callable[..., Message]
@@ -128,3 +129,26 @@ def test_mail_headers_tell_an_automatic_reply(
 ) -> None:
     say("Hola", raw={"headers": headers})
     assert lead.inbound_count == int(not is_automatic)
+
+
+def test_opt_out_of_a_deleted_lead_stays_on_the_suppression_list(
+    say: Callable[..., None], lead: Lead, now: datetime
+) -> None:
+    delete_lead(lead=lead, now=now)
+    for _delivery in range(2):
+        say("STOP")
+    event, row = WebhookEvent.objects.get(), ContactPermission.objects.get()
+    assert (event.processed_at, event.error) == (now, "")
+    assert (row.broker, row.lead, row.address) == (lead.broker, None, "4711")
+    assert (row.channel, row.kind, row.source, row.wording, row.at) == ("*", "revoked", "keyword", "STOP", now)
+    assert row.evidence == {"event": event.pk, "channel": "telegram", "sandbox": True}
+
+
+@pytest.mark.parametrize(("text", "fields"), [("Hola", {}), ("stop", {"is_automatic": True})])
+def test_nothing_else_of_a_deleted_lead_is_heard(
+    say: Callable[..., None], lead: Lead, now: datetime, text: str, fields: dict[str, bool]
+) -> None:
+    delete_lead(lead=lead, now=now)
+    say(text, **fields)
+    assert WebhookEvent.objects.get().error.startswith("lead_unknown")
+    assert not ContactPermission.objects.exists()

@@ -71,9 +71,7 @@ def test_cap_is_asked_again_inside_the_window() -> None:
     """A cap that frees at night waits for the morning."""
     facts = ContactWindow(((time(9), time(20)),) * 7)
     recent = [NOW - 20 * HOUR, NOW - 16 * HOUR]
-    verdict = judge(
-        ContactFacts("telegram", "marketing", "1", "", "", {}, (), "UTC", "UTC", facts, recent, 2, 5), NOW
-    )
+    verdict = judge(ContactFacts("telegram", "marketing", "1", "", "", {}, (), "UTC", "UTC", facts, recent, 2, 5), NOW)
     assert (verdict.reason, verdict.until) == ("frequency_cap", NOW + 4 * HOUR + SECOND)
     late = judge(
         ContactFacts("telegram", "marketing", "1", "", "", {}, (), "UTC", "UTC", facts, [NOW, NOW], 2, 5),

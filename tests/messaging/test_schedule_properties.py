@@ -1,4 +1,4 @@
-"""For every zone and every change of the clock (failures.md row 21): inside the window, earliest, monotone, idempotent."""
+"""For every zone and every change of the clock (failures.md row 21): inside, earliest, monotone, idempotent."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta

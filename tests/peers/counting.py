@@ -86,9 +86,7 @@ WORDS: dict[str, Callable[[Envelope, float], Outcome]] = {
     "accept": _accept,
     "slow": _slow,
     "refuse": lambda envelope, number: Outcome(OutcomeKind.REFUSED, code="refused", error="no"),
-    "invalid": lambda envelope, number: Outcome(
-        OutcomeKind.REFUSED, code="invalid_address", error="nobody here"
-    ),
+    "invalid": lambda envelope, number: Outcome(OutcomeKind.REFUSED, code="invalid_address", error="nobody here"),
     "temporary": _temporary,
     # Accepted, but the answer is lost.
     "timeout": lambda envelope, number: Outcome(OutcomeKind.UNKNOWN, code="timeout", error="no answer"),
