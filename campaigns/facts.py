@@ -44,6 +44,9 @@ class Row(NamedTuple):
     agent_name: str
     agent_phone: str
     proposed_token: str
+    recent: Sequence[datetime]
+    reached: Sequence[str]
+    booked_at: datetime | None
 
 
 @dataclass(slots=True)
@@ -70,8 +73,6 @@ class _Batch:
     accounts: Accounts
     templates: Templates
     permissions: dict[int, list[Permission]]
-    recent: dict[tuple[int, bool], Sequence[datetime]]
-    events: dict[int, list[tuple[str, datetime]]]
     conditions: Mapping[int, tuple[tuple[str, Any, bool], ...]]
     properties: dict[int, str] = field(default_factory=dict)
     appointments: dict[int, datetime] = field(default_factory=dict)
@@ -82,7 +83,7 @@ def load(log_ids: Sequence[int], now: datetime) -> list[Due]:
 
     One whose version or lead is gone, or whose broker's rules cannot be read, is left out: a poison row fails alone.
     """
-    pairs = [_split(row) for row in sql.rows(sql.FACTS, {"ids": list(log_ids)})]
+    pairs = [_split(row) for row in sql.rows(sql.FACTS, {"ids": list(log_ids), "counted_since": now - WEEK})]
     plans = load_plans({(row.campaign_id, row.version) for row, _lead in pairs})
     steps = {row.log_id: _step_of(row, plans) for row, _lead in pairs}
     pairs = [(row, lead) for row, lead in pairs if steps[row.log_id] is not None]
@@ -123,11 +124,6 @@ def _load_batch(
         accounts=Accounts(lead.broker_id for _row, lead in pairs),
         templates=templates,
         permissions=_permissions([lead for _row, lead in pairs]),
-        recent={
-            (lead, sandbox): times
-            for lead, sandbox, times in sql.rows(sql.RECENT, {"leads": leads, "since": now - WEEK})
-        },
-        events=_events(leads, min(row.enrolled_at for row, _lead in pairs)),
         conditions=held_conditions(
             {row.log_id: steps[row.log_id].conditions for row, _lead in pairs if steps[row.log_id].conditions}, now
         ),
@@ -164,20 +160,12 @@ def _permissions(leads: Sequence[LeadFacts]) -> dict[int, list[Permission]]:
     return found
 
 
-def _events(leads: list[int], since: datetime) -> dict[int, list[tuple[str, datetime]]]:
-    found: dict[int, list[tuple[str, datetime]]] = defaultdict(list)
-    for lead_id, stage, at in sql.rows(sql.EVENTS, {"leads": leads, "since": since}):
-        found[lead_id].append((stage, at))
-    return found
-
-
 def _due(row: Row, lead: LeadFacts, step: Step, batch: _Batch, now: datetime) -> Due:
     plan = batch.plans[row.campaign_id, row.version]
     broker = batch.accounts.brokers[lead.broker_id]
     account = batch.accounts.get(lead.broker_id, step.channel, row.sandbox) if step.channel else None
     template = batch.templates.variant(step.template_id, lead.language or broker.language)
     token = (row.proposed_token or new_token()) if step.action == "schedule_meeting" else ""
-    events = [(stage, at) for stage, at in batch.events.get(lead.id, ()) if at > row.enrolled_at]
     is_contact = step.action in CONTACTS
     facts = StepFacts(
         log_id=row.log_id,
@@ -191,8 +179,8 @@ def _due(row: Row, lead: LeadFacts, step: Step, batch: _Batch, now: datetime) ->
         goal_stage=plan.goal_stage,
         step=step,
         lead=lead,
-        booked_at=next((at for stage, at in events if not stage), None),
-        reached=frozenset(stage for stage, _at in events if stage),
+        booked_at=row.booked_at,
+        reached=frozenset(row.reached),
         conditions=batch.conditions.get(row.log_id, ()),
         human_contact_days=broker.human_contact_days,
         has_account=account is not None,
@@ -218,7 +206,7 @@ def _contact(
         lead_timezone=lead.timezone,
         broker_timezone=broker.timezone,
         window=broker.rules.window,
-        recent=batch.recent.get((lead.id, row.sandbox), ()),
+        recent=row.recent,
         cap_24h=broker.cap_24h,
         cap_7d=broker.cap_7d,
     )

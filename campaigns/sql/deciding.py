@@ -44,12 +44,19 @@ CROSS JOIN LATERAL (
 ORDER BY g.position
 """
 
-# One row a log: what its decision needs of the log, the enrolment, the lead and the lead's agent.
+# One row a log: what its decision needs of the log, the enrolment, the lead, the lead's agent, and of what happened.
 FACTS = """
 SELECT l.id, l.enrollment_id, l.campaign_id, l.step_number, l.attempts, l.cancellations, l.planned_at, l.due_at,
        e.version, e.enrolled_at, e.sandbox,
        coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.username, ''), coalesce(u.phone, ''),
        coalesce(p.token, ''),
+       -- Automatic contacts count against the caps from the moment they are committed; what reached nobody does not.
+       ARRAY(SELECT m.created_at FROM messaging_message m
+             WHERE m.lead_id = d.id AND m.created_at >= %(counted_since)s AND m.sandbox = e.sandbox
+               AND m.direction = 'out' AND m.sent_by_id IS NULL AND m.status NOT IN ('failed', 'cancelled')
+             ORDER BY m.created_at),
+       ARRAY(SELECT t.to_stage FROM leads_stagetransition t WHERE t.lead_id = d.id AND t.at > e.enrolled_at),
+       (SELECT min(x.booked_at) FROM leads_appointment x WHERE x.lead_id = d.id AND x.booked_at > e.enrolled_at),
        d.id, d.broker_id, d.name, d.phone, d.email, d.telegram_chat_id, d.lead_score, d.pipeline_stage,
        d.assigned_to_id, d.treatment_type, d.metadata::text, d.budget_amount, d.income_amount, d.debt_amount,
        d.dicom_status, d.location, d.unreachable::text, d.language, d.timezone, d.last_inbound_at, d.last_answered_at,
@@ -68,22 +75,6 @@ SELECT p.broker_id, p.lead_id, p.address, p.id, p.channel, p.kind, p.purpose, p.
 FROM leads_contactpermission p
 WHERE p.lead_id = ANY(%(leads)b::bigint[])
    OR (p.broker_id = ANY(%(brokers)b::bigint[]) AND p.address <> '' AND p.address = ANY(%(addresses)b::text[]))
-"""
-
-# Automatic contacts count against the caps from the moment they are committed; what reached nobody does not.
-RECENT = """
-SELECT lead_id, sandbox, array_agg(created_at ORDER BY created_at)
-FROM messaging_message
-WHERE lead_id = ANY(%(leads)b::bigint[]) AND created_at >= %(since)s AND direction = 'out' AND sent_by_id IS NULL
-  AND status NOT IN ('failed', 'cancelled')
-GROUP BY lead_id, sandbox
-"""
-
-# What happened to the leads of a batch that may end an enrolment; the enrolment's own start is compared by `decide`.
-EVENTS = """
-SELECT lead_id, to_stage, at FROM leads_stagetransition WHERE lead_id = ANY(%(leads)b::bigint[]) AND at > %(since)s
-UNION ALL
-SELECT lead_id, '', booked_at FROM leads_appointment WHERE lead_id = ANY(%(leads)b::bigint[]) AND booked_at > %(since)s
 """
 
 LAST_PROPERTY = """

@@ -17,6 +17,7 @@ from tests.building import (
     a_broker,
     a_campaign,
     a_lead,
+    a_user,
     enroll,
     enrolment_of,
     log_of,
@@ -90,6 +91,28 @@ def test_caps_count_over_all_campaigns_and_channels(clock: VirtualClock) -> None
         ("sent", ""),
         ("sent", ""),
     ]
+
+
+@pytest.mark.parametrize("who", ["the lead", "a person"])
+def test_caps_count_automatic_contacts_only(clock: VirtualClock, who: str) -> None:
+    """Neither what the lead wrote nor what a person of the brokerage did."""
+    broker = a_broker(cap_24h=1)
+    lead = a_lead(broker)
+    how = {"direction": "in"} if who == "the lead" else {"direction": "out", "sent_by": a_user(broker)}
+    for number in range(3):
+        Message.objects.create(
+            broker=broker,
+            lead=lead,
+            channel="telegram",
+            status="delivered",
+            dedupe_key=f"other:{number}",
+            sandbox=True,
+            created_at=NOW,
+            **how,
+        )
+    enroll(a_campaign(broker, exit_on_reply=False), lead)
+    run(clock)
+    assert logs() == [(1, "sent", "")]
 
 
 def test_caps_count_each_lead_alone(clock: VirtualClock) -> None:

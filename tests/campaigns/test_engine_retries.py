@@ -161,6 +161,19 @@ def test_meeting_that_is_tried_again_proposes_one_appointment(
     assert log_of(lead).appointment == meeting
 
 
+def test_meeting_that_was_called_off_meanwhile_is_proposed_anew(
+    broker: Broker, clock: VirtualClock, sent_file: Path
+) -> None:
+    lead = a_lead(broker, telegram_chat_id="1", assigned_to=a_user(broker))
+    counting_account(broker, sent_file, script={"1": ["temporary", "accept"]})
+    enroll(a_campaign(broker, message_step(broker, "{{booking_link}}", action="schedule_meeting")), lead)
+    run(clock)
+    Appointment.objects.update(status="cancelled")
+    run(clock, passes=3, every=MINUTE)
+    meeting = Appointment.objects.get(status="proposed")
+    assert (log_of(lead).appointment, meeting.token in sent_bodies(lead)[0]) == (meeting, True)
+
+
 def test_batch_of_mixed_answers_gives_each_its_own(broker: Broker, clock: VirtualClock, sent_file: Path) -> None:
     words = ["accept", "refuse", "temporary", "invalid", "timeout", "raise"]
     leads = [a_lead(broker, telegram_chat_id=str(number)) for number in range(len(words))]

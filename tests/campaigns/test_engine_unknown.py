@@ -182,8 +182,8 @@ def test_late_wish_to_try_again_changes_nothing_but_the_message(
     lead, outcomes = late(broker, clock)
     settle(outcomes, clock.now())
     log = log_of(lead)
-    assert (log.status, log.attempts, len(sends(sent_file))) == ("failed", 1, 1)
-    assert Message.objects.get().status == "failed"
+    assert (log.status, log.reason, log.attempts, len(sends(sent_file))) == ("failed", "outcome_unknown", 1, 1)
+    assert (log.dispatched_at, log.due_at, Message.objects.get().status) == (NOW, NOW, "failed")
 
 
 def test_settling_twice_is_settling_once(broker: Broker, clock: VirtualClock) -> None:

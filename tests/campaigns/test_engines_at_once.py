@@ -58,13 +58,13 @@ def due_set(sent_file: Path) -> Broker:
 
 
 @contextmanager
-def an_engine(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def an_engine(environment: dict[str, str], *how: str) -> Iterator[subprocess.Popen[str]]:
     variables = environment | {
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "ENGINE_BATCH": str(BATCH),
         "LOG_LEVEL": "CRITICAL",
     }
-    command = [sys.executable, "-m", "tests.peers.engine_process"]
+    command = [sys.executable, "-m", "tests.peers.engine_process", *how]
     where = {"cwd": django_settings.BASE_DIR, "env": variables}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **where)  # type: ignore[call-overload]
     try:
@@ -83,7 +83,8 @@ def wait_for_sends(file: Path, count: int) -> None:
 def run_and_kill(environment: dict[str, str], file: Path, engines: int, kills: list[int]) -> list[int]:
     """Start engines together; kill one each time so many messages have gone out; how the others ended."""
     with ExitStack() as stack:
-        processes = [stack.enter_context(an_engine(environment)) for _ in range(engines)]
+        how = [["forever"] if number < len(kills) else [] for number in range(engines)]
+        processes = [stack.enter_context(an_engine(environment, *words)) for words in how]
         for process in processes:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"

@@ -114,6 +114,14 @@ def test_room_is_not_taken_by_who_is_held_out(broker: Broker) -> None:
     assert Campaign.objects.get().enrolled_count == 4
 
 
+def test_room_is_not_taken_by_who_is_under_way(broker: Broker) -> None:
+    """Although by their days they might enter again."""
+    campaign = a_campaign(broker, max_contacts=2, reentry_after_days=1)
+    first, second = some_leads(broker, 2)
+    enroll(campaign, first)
+    assert enroll(campaign, first, second, now=NOW + 9 * DAY).enrolled == 1
+
+
 def test_room_counts_every_entry(broker: Broker) -> None:
     campaign = a_campaign(broker, max_contacts=3)
     leads = some_leads(broker, 5)

@@ -135,19 +135,31 @@ def test_people_and_workers_at_once_wait_for_nobody_for_ever() -> None:
     assert broken() == {}
 
 
+def claim(size: int = 100) -> int:
+    return decide_batch(groups=due_groups(batch=size, broker_id=None, now=NOW), size=size, now=NOW).taken
+
+
 def test_claimed_rows_are_taken_by_nobody_else() -> None:
     """failures.md row 3: they leave the selection, and nobody waits for them."""
     broker = a_free_broker()
     enroll(a_campaign(broker), *some_leads(broker, 6))
-
-    def claim() -> int:
-        groups = due_groups(batch=100, broker_id=None, now=NOW)
-        return decide_batch(groups=groups, size=100, now=NOW).taken
-
     with transaction.atomic():
-        mine = decide_batch(groups=due_groups(batch=4, broker_id=None, now=NOW), size=4, now=NOW).taken
+        mine = claim(4)
         [others] = together(claim)
     assert (mine, others) == (4, 2)
+
+
+def test_lead_that_is_decided_about_is_left_alone_in_its_other_campaigns() -> None:
+    """failures.md row 22: the row of the other campaign is free, the lead is not."""
+    broker = a_free_broker()
+    lead, other = some_leads(broker, 2)
+    for _ in range(2):
+        enroll(a_campaign(broker), lead)
+    enroll(a_campaign(broker), other)
+    with transaction.atomic():
+        mine = claim(1)
+        [others] = together(claim)
+    assert (mine, others, CampaignLog.objects.waiting().get().lead) == (1, 1, lead)
 
 
 def test_pause_waits_for_no_batch_and_stops_the_next(sent_file: Path) -> None:

@@ -1,4 +1,9 @@
-"""An engine in a process of its own: `python -m tests.peers.engine_process`. Passes until nothing is under way."""
+"""An engine in a process of its own: `python -m tests.peers.engine_process [forever]`.
+
+Passes until nothing waits any more, or until somebody kills it.
+"""
+
+import sys
 
 import django
 
@@ -12,7 +17,7 @@ def main() -> None:
 
     use_counting()
     print("ready", flush=True)
-    while CampaignLog.objects.waiting().exists():
+    while "forever" in sys.argv or CampaignLog.objects.waiting().exists():
         run(clock=SystemClock())
 
 
