@@ -48,7 +48,7 @@ EMAIL_TEXT = {
     "week. Answer this mail and we send them with plans and common charges.\n\nKind regards",
 }
 # Everybody generated here meets them, so that no step ends without its message.
-CONDITIONS: dict[str, Any] = {"stage": ["entrada", "perfilamiento"], "score_min": 5, "has_phone": True}
+CONDITIONS: dict[str, Any] = {"stage": ["entrada", "perfilamiento"], "score_min": 5}
 
 
 def a_brokerage(slug: str, leads: int) -> Broker:

@@ -160,6 +160,19 @@ def test_reply_ends_nothing_where_the_campaign_says_so(broker: Broker, clock: Vi
     assert ending(person)[0] == "completed"
 
 
+def test_event_is_held_against_the_enrolment_of_its_own_lead(broker: Broker, clock: VirtualClock) -> None:
+    """Both in one batch: what lies between the two entries ends only the earlier one."""
+    early, late = (a_lead(broker, assigned_to=a_user(broker, name)) for name in ("a", "b"))
+    campaign = a_campaign(broker, message_step(broker, delay_hours=3), goal_stage="perfilamiento")
+    enroll(campaign, early)
+    for person in (early, late):
+        move("perfilamiento")(person, NOW + HOUR)
+    enroll(campaign, late, now=NOW + 2 * HOUR)
+    clock.advance(5 * HOUR)
+    engine.work_off(clock=clock, broker=broker)
+    assert [enrolment_of(person).status for person in (early, late)] == ["exited", "completed"]
+
+
 def test_event_ends_every_enrolment_of_the_lead_and_no_other(broker: Broker, clock: VirtualClock) -> None:
     one, other = a_lead(broker), a_lead(broker)
     for _ in range(2):

@@ -162,10 +162,12 @@ def test_silence_after_a_sign_of_life_counts_anew(broker: Broker, clock: Virtual
 
 
 def test_silence_before_the_campaign_does_not_count(broker: Broker) -> None:
-    """Activation may take those in who match already; the trigger takes who becomes it."""
+    """Activation may take those in who match already; the trigger takes who becomes it, and nobody along with them."""
     a_lead(broker, now=NOW - 90 * DAY)
+    falling = a_lead(broker)
     campaign = a_waiting_campaign(broker, **SILENCE)
     assert (collected(NOW + HOUR), members(campaign)) == (0, [])
+    assert (collected(NOW + 30 * DAY), members(campaign)) == (1, [falling.pk])
 
 
 @pytest.mark.parametrize("trigger", [SCORE, STAGE])
