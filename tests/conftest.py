@@ -53,6 +53,8 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    # Without a test marked `django_db` pytest-django makes no database, and this would be the product's own.
+    assert str(connection.settings_dict["NAME"]).startswith("test_"), "mark these tests with django_db"
     with django_db_blocker.unblock():
         if settings.DATABASE_OWNER["USER"] != PRODUCT["USER"]:
             grant(connection, PRODUCT["USER"], TABLE_RIGHTS)

@@ -61,6 +61,7 @@ def test_import_counts_every_line_once(folder: Folder) -> None:
 
 
 def test_import_of_the_same_file_says_so_and_changes_nothing(folder: Folder) -> None:
+    """failures.md row 29: an import again makes no duplicates."""
     first = folder.take_in(*MANY, "Eva;1;;;;;")
     before = rows_of(folder.broker)
     again = folder.take_in(*MANY, "Eva;1;;;;;")
