@@ -32,18 +32,18 @@ class LeadFacts(NamedTuple):
     pipeline_stage: str
     assigned_to_id: int | None
     treatment_type: str
-    metadata: dict[str, Any]
     budget_amount: Decimal | None
     income_amount: Decimal | None
     debt_amount: Decimal | None
     dicom_status: str
     location: str
-    unreachable: dict[str, str]
     language: str
     timezone: str
     last_inbound_at: datetime | None
     last_answered_at: datetime | None
     deleted_at: datetime | None
+    metadata: dict[str, Any]
+    unreachable: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)

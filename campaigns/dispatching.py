@@ -24,7 +24,7 @@ LONGEST_PAUSE = timedelta(days=1).total_seconds()
 # Nobody was asked: the row goes back and is decided anew.
 TOO_LATE = Outcome(OutcomeKind.REFUSED_FOR_NOW, code=CANCELLED)
 
-_adapters: dict[int, tuple[str, Adapter]] = {}
+_adapters: dict[int, tuple[ChannelAccount, str, Adapter]] = {}
 _adapters_lock = threading.Lock()
 
 
@@ -104,12 +104,15 @@ def _sound(outcome: Outcome) -> Outcome:
 
 def adapter(account: ChannelAccount) -> Adapter:
     """One adapter an account as long as the account stays as it is, so that connections are reused."""
+    known = _adapters.get(account.pk)
+    if known is not None and known[0] is account:
+        return known[2]
     state = repr((account.provider, account.credentials, account.sender, account.name))
     with _adapters_lock:
         known = _adapters.get(account.pk)
-        if known is None or known[0] != state:
-            known = _adapters[account.pk] = (state, adapter_for(account))
-        return known[1]
+        is_same = known is not None and known[1] == state
+        known = _adapters[account.pk] = (account, state, known[2] if known and is_same else adapter_for(account))
+        return known[2]
 
 
 @lru_cache(maxsize=1)

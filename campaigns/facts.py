@@ -66,13 +66,27 @@ class Due:
 
 
 @dataclass(slots=True)
+class _Permissions:
+    of_leads: dict[int, list[Permission]] = field(default_factory=lambda: defaultdict(list))
+    of_addresses: dict[tuple[int, str], list[Permission]] = field(default_factory=lambda: defaultdict(list))
+
+    def concerning(self, lead: LeadFacts) -> Sequence[Permission]:
+        """The rules of the lead itself and of its addresses within its broker; one may be both, and come twice."""
+        found = [*self.of_leads.get(lead.id, ())]
+        for address in (lead.phone, lead.email, lead.telegram_chat_id):
+            if address:
+                found += self.of_addresses.get((lead.broker_id, address), ())
+        return found
+
+
+@dataclass(slots=True)
 class _Batch:
     """What was read for the whole batch, by lead, broker or template."""
 
     plans: dict[tuple[int, int], Plan]
     accounts: Accounts
     templates: Templates
-    permissions: dict[int, list[Permission]]
+    permissions: _Permissions
     conditions: Mapping[int, tuple[tuple[str, Any, bool], ...]]
     properties: dict[int, str] = field(default_factory=dict)
     appointments: dict[int, datetime] = field(default_factory=dict)
@@ -104,9 +118,8 @@ def _due_or_none(row: Row, lead: LeadFacts, step: Step, batch: _Batch, now: date
 
 def _split(record: tuple[Any, ...]) -> tuple[Row, LeadFacts]:
     width = len(Row._fields)
-    lead = LeadFacts._make(record[width:])
-    read = lead._replace(metadata=json.loads(lead.metadata), unreachable=json.loads(lead.unreachable))  # type: ignore[arg-type]
-    return Row._make(record[:width]), read
+    *lead, metadata, unreachable = record[width:]
+    return Row._make(record[:width]), LeadFacts._make([*lead, json.loads(metadata), json.loads(unreachable)])
 
 
 def _step_of(row: Row, plans: Mapping[tuple[int, int], Plan]) -> Any:
@@ -141,22 +154,13 @@ def _load_rarer(batch: _Batch, leads: list[int], now: datetime) -> None:
         batch.appointments = dict(sql.rows(sql.NEXT_APPOINTMENT, {"leads": leads, "now": now}))
 
 
-def _permissions(leads: Sequence[LeadFacts]) -> dict[int, list[Permission]]:
-    """The rules for each lead: those of the lead itself and those of its addresses within its broker."""
-    by_address: dict[tuple[int, str], list[int]] = defaultdict(list)
-    for lead in leads:
-        for address in {lead.phone, lead.email, lead.telegram_chat_id} - {""}:
-            by_address[lead.broker_id, address].append(lead.id)
-    found: dict[int, list[Permission]] = defaultdict(list)
-    known = {lead.id for lead in leads}
-    params = {
-        "leads": list(known),
-        "brokers": list({lead.broker_id for lead in leads}),
-        "addresses": list({address for _broker, address in by_address}),
-    }
+def _permissions(leads: Sequence[LeadFacts]) -> _Permissions:
+    params = {"leads": [lead.id for lead in leads], "brokers": list({lead.broker_id for lead in leads})}
+    found = _Permissions()
     for broker_id, lead_id, address, *rule in sql.rows(sql.PERMISSIONS, params):
-        for concerned in set(by_address.get((broker_id, address), ())) | ({lead_id} & known):
-            found[concerned].append(Permission(*rule))
+        permission = Permission(*rule)
+        found.of_leads[lead_id].append(permission)
+        found.of_addresses[broker_id, address].append(permission)
     return found
 
 
@@ -202,7 +206,7 @@ def _contact(
         phone=lead.phone,
         treatment=lead.treatment_type,
         unreachable=lead.unreachable,
-        permissions=batch.permissions.get(lead.id, ()),
+        permissions=batch.permissions.concerning(lead),
         lead_timezone=lead.timezone,
         broker_timezone=broker.timezone,
         window=broker.rules.window,

@@ -58,9 +58,9 @@ SELECT l.id, l.enrollment_id, l.campaign_id, l.step_number, l.attempts, l.cancel
        ARRAY(SELECT t.to_stage FROM leads_stagetransition t WHERE t.lead_id = d.id AND t.at > e.enrolled_at),
        (SELECT min(x.booked_at) FROM leads_appointment x WHERE x.lead_id = d.id AND x.booked_at > e.enrolled_at),
        d.id, d.broker_id, d.name, d.phone, d.email, d.telegram_chat_id, d.lead_score, d.pipeline_stage,
-       d.assigned_to_id, d.treatment_type, d.metadata::text, d.budget_amount, d.income_amount, d.debt_amount,
-       d.dicom_status, d.location, d.unreachable::text, d.language, d.timezone, d.last_inbound_at, d.last_answered_at,
-       d.deleted_at
+       d.assigned_to_id, d.treatment_type, d.budget_amount, d.income_amount, d.debt_amount,
+       d.dicom_status, d.location, d.language, d.timezone, d.last_inbound_at, d.last_answered_at,
+       d.deleted_at, d.metadata::text, d.unreachable::text
 FROM campaigns_campaignlog l
 JOIN campaigns_enrollment e ON e.id = l.enrollment_id
 JOIN leads_lead d ON d.id = l.lead_id
@@ -70,11 +70,15 @@ WHERE l.id = ANY(%(ids)b::bigint[])
 ORDER BY l.id
 """
 
+# What was given or taken back by the leads themselves or for one of their addresses. Told as an array, the addresses
+# are looked up in the index; joined, the planner may prefer to go through all of a broker's for each.
 PERMISSIONS = """
 SELECT p.broker_id, p.lead_id, p.address, p.id, p.channel, p.kind, p.purpose, p.at
 FROM leads_contactpermission p
 WHERE p.lead_id = ANY(%(leads)b::bigint[])
-   OR (p.broker_id = ANY(%(brokers)b::bigint[]) AND p.address <> '' AND p.address = ANY(%(addresses)b::text[]))
+   OR (p.broker_id = ANY(%(brokers)b::bigint[]) AND p.address <> '' AND p.address = ANY(ARRAY(
+          SELECT unnest(ARRAY[d.phone, d.email, d.telegram_chat_id]) FROM leads_lead d
+          WHERE d.id = ANY(%(leads)b::bigint[]))))
 """
 
 LAST_PROPERTY = """
