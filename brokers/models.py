@@ -93,6 +93,27 @@ class Broker(models.Model):
         )
 
 
+class PlatformQuerySet(models.QuerySet):
+    def visible_to(self, user: "User") -> Self:
+        return self if user.is_superuser else self.none()
+
+
+class Platform(models.Model):
+    """What holds for every brokerage at once: one row, or none while nothing was ever said."""
+
+    sending_paused_at = models.DateTimeField(_("sending stopped at"), null=True, editable=False)
+
+    objects = PlatformQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("platform")
+        verbose_name_plural = _("platform")
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="platform_is_one")]
+
+    def __str__(self) -> str:
+        return str(self._meta.verbose_name)
+
+
 class Role(models.TextChoices):
     ADMIN = "admin", _("broker admin")
     AGENT = "agent", _("agent")

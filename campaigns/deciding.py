@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from brokers.refusal import Refused
 from campaigns import sql
-from campaigns.decisions import CONTACTS, Act, Decision, Exit, Postpone, Skip, Step, decide
+from campaigns.decisions import CONTACTS, Act, Decision, Exit, Postpone, Skip, Step, Way, decide
 from campaigns.division import Group, Quota, divide
 from campaigns.facts import Due, load
 from campaigns.models import Action, CampaignLog, LogStatus
@@ -43,13 +43,15 @@ _to_json = json.JSONEncoder(default=str, check_circular=False).encode
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """A committed contact on its way: what to send, over which account, not before `slot_at`; decided at `at`."""
+    """A committed contact: what to send, over which account, not before `slot_at`; decided at `at`; `way` is 1 for the
+    step's fallback."""
 
     due: Due
     account: ChannelAccount
     envelope: Envelope
     slot_at: datetime
     at: datetime
+    way: int = 0
 
 
 class _Contact(NamedTuple):
@@ -79,7 +81,12 @@ class _Admitted:
 
     due: Due
     act: Act
+    account: ChannelAccount
     slot_at: datetime
+
+    @property
+    def way(self) -> Way:
+        return self.due.facts.ways[self.act.way]
 
 
 _Written = tuple[_Admitted, _Contact, int]
@@ -99,7 +106,7 @@ def decide_batch(*, groups: Sequence[Group], size: int, now: datetime) -> Decide
     """One short transaction over at most `size` due rows; a crash before it commits leaves everything due."""
     _keep_what_is_loaded()
     claimed = _claim(divide(groups, size, now), now)
-    due = load(claimed, now)
+    due = load(claimed, now, is_ranked=_is_ranked(groups))
     _set_aside(set(claimed) - {one.facts.log_id for one in due}, now)
     decided = [(one, _decision(one, now)) for one in due]
     counts: Counter[str] = Counter()
@@ -123,6 +130,11 @@ def decide_batch(*, groups: Sequence[Group], size: int, now: datetime) -> Decide
     sql.finish(endings, now)
     counts.update(decision.reason for _one, decision in postponed)
     return Decided(len(claimed), _dispatches(sent, now), counts)
+
+
+def _is_ranked(groups: Sequence[Group]) -> bool:
+    """Whether campaigns of different priority have something due."""
+    return len({(group.broker_id, group.priority) for group in groups}) > len({group.broker_id for group in groups})
 
 
 @lru_cache(maxsize=1)
@@ -245,40 +257,40 @@ def _admit(contacts: Sequence[tuple[Due, Act]], now: datetime) -> tuple[list[_Ad
 
     Slots are given before anything is written: a contact that could not leave in time would only be cancelled again.
     """
-    accounts = [one.account for one, _act in contacts if one.account is not None]
-    slots = _slots(Counter(account.pk for account in accounts if _is_paced(account, now)), now)
+    accounts = [account for one, act in contacts if (account := one.accounts[act.way]) is not None]
+    slots = slots_of(Counter(account.pk for account in accounts if is_paced(account, now)), now)
     admitted: list[_Admitted] = []
     waiting: list[tuple[Due, Postpone]] = []
     for (one, act), account in zip(contacts, accounts, strict=True):
-        slot = slots[account.pk].pop(0) if account.pk in slots else _Slot(True, now)
+        slot = slots[account.pk].pop(0) if account.pk in slots else Slot(True, now)
         if slot.is_given:
-            admitted.append(_Admitted(one, act, slot.at))
+            admitted.append(_Admitted(one, act, account, slot.at))
         else:
             waiting.append((one, Postpone(slot.at, "paced", checks=act.checks)))
     return admitted, waiting
 
 
-class _Slot(NamedTuple):
+class Slot(NamedTuple):
     """The moment of a slot, or, where none is given, the moment at which to ask again."""
 
     is_given: bool
     at: datetime
 
 
-def _is_paced(account: ChannelAccount, now: datetime) -> bool:
+def is_paced(account: ChannelAccount, now: datetime) -> bool:
     return account.rate is not None or (account.next_slot_at is not None and account.next_slot_at > now)
 
 
-def _slots(wanted: Counter[int], now: datetime) -> dict[int, list[_Slot]]:
+def slots_of(wanted: Counter[int], now: datetime) -> dict[int, list[Slot]]:
     """As many slots as wanted of each account, those that lie within the next second given, for all processes."""
     if not wanted:
         return {}
     params = {"accounts": list(wanted), "counts": list(wanted.values()), "now": now}
-    slots: dict[int, list[_Slot]] = {}
+    slots: dict[int, list[Slot]] = {}
     for account, start, rate, given, free_at in sql.rows(sql.RESERVE_SLOTS, params):
         moments = [start + timedelta(seconds=n / rate) if rate else now for n in range(given)]
-        waiting = [_Slot(False, max(free_at or start, now))] * (wanted[account] - given)
-        slots[account] = [_Slot(True, moment) for moment in moments] + waiting
+        waiting = [Slot(False, max(free_at or start, now))] * (wanted[account] - given)
+        slots[account] = [Slot(True, moment) for moment in moments] + waiting
     return slots
 
 
@@ -286,7 +298,7 @@ def _write_contacts(admitted: Sequence[_Admitted], now: datetime) -> list[_Writt
     """Write the Messages and stamp their rows; only rows whose Message was inserted here are dispatched."""
     unproposed = [one.due for one in admitted if one.due.meeting_token and not one.due.is_proposed]
     meetings = {due.facts.log_id: _propose(due, now) for due in unproposed}
-    rows = [_contact_row(one.due, one.act, meetings, now) for one in admitted]
+    rows = [_contact_row(one, meetings, now) for one in admitted]
     written = dict(sql.rows(sql.DISPATCH, sql.columns_of(rows) | {"now": now}))
     sent = [(one, row, written[row.log]) for one, row in zip(admitted, rows, strict=True) if row.log in written]
     write_calls(
@@ -297,9 +309,8 @@ def _write_contacts(admitted: Sequence[_Admitted], now: datetime) -> list[_Writt
 
 def _dispatches(sent: Sequence[_Written], now: datetime) -> list[Dispatch]:
     return [
-        Dispatch(one.due, one.due.account, _envelope(row, message, one.due), one.slot_at, now)
+        Dispatch(one.due, one.account, _envelope(row, message, one), one.slot_at, now, one.act.way)
         for one, row, message in sent
-        if one.due.account is not None
     ]
 
 
@@ -310,31 +321,30 @@ def _propose(one: Due, now: datetime) -> int:
     return appointment.pk
 
 
-def _contact_row(one: Due, act: Act, meetings: dict[int, int], now: datetime) -> _Contact:
-    facts = one.facts
-    assert facts.contact is not None
-    assert one.account is not None
+def _contact_row(one: _Admitted, meetings: dict[int, int], now: datetime) -> _Contact:
+    facts, way, act = one.due.facts, one.way, one.act
     return _Contact(
         log=facts.log_id,
         broker=facts.lead.broker_id,
         lead=facts.lead.id,
-        channel=facts.step.channel,
+        channel=way.channel,
         account=one.account.pk,
-        template=facts.template.id if facts.template else None,
-        purpose=facts.contact.purpose,
-        address=facts.contact.address,
+        template=way.template.id if way.template else None,
+        purpose=way.contact.purpose,
+        address=way.contact.address,
         subject=act.subject[: sql.SUBJECT_LENGTH],
         body=act.body,
         key=f"step:{facts.enrollment_id}:{facts.step.number}:{facts.attempts + 1}",
         basis=_to_json(act.basis),
-        sandbox=one.sandbox,
+        sandbox=one.due.sandbox,
         appointment=meetings.get(facts.log_id),
-        lease=now + (CALL_LEASE if facts.step.channel == "call" else SEND_LEASE),
+        lease=now + (CALL_LEASE if way.channel == "call" else SEND_LEASE),
         response=_checks(act),
     )
 
 
-def _envelope(row: _Contact, message_id: int, one: Due) -> Envelope:
+def _envelope(row: _Contact, message_id: int, one: _Admitted) -> Envelope:
+    template = one.way.template
     return Envelope(
         message_id=message_id,
         key=row.key,
@@ -344,7 +354,7 @@ def _envelope(row: _Contact, message_id: int, one: Due) -> Envelope:
         body=row.body,
         purpose=row.purpose,
         unsubscribe_url=_unsubscribe_url(row) if row.channel == "email" else "",
-        language=one.facts.template.language if one.facts.template else one.broker.language,
+        language=template.language if template else one.due.broker.language,
     )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from messaging.policy import Check, ContactFacts, is_revoked, judge
+from messaging.policy import Check, ContactFacts, Verdict, is_revoked, judge
 from templates_app.merge import CompiledText, MissingVariable
 from templates_app.variables import Surroundings, values_for
 
@@ -17,6 +17,8 @@ LATE_AFTER = timedelta(hours=48)
 POSTPONED_TOO_LONG_AFTER = timedelta(days=14)
 CLOSED_STAGES = ("ganado", "perdido")
 CONTACTS = ("send_message", "make_call", "schedule_meeting")
+# What keeps a channel from reaching this lead at all, so that a step's fallback channel takes its place.
+FALLS_BACK = frozenset({"no_address", "address_invalid", "unreachable", "treatment"})
 
 
 class LeadFacts(NamedTuple):
@@ -72,6 +74,32 @@ class Step:
     channel: str
     target_stage: str = ""
     template_id: int | None = None
+    fallback_channel: str = ""
+    fallback_template_id: int | None = None
+
+    def ways(self) -> tuple[tuple[str, int | None], ...]:
+        """(channel, template id) of each way to make this contact, the preferred one first."""
+        preferred = (self.channel, self.template_id)
+        return (
+            (preferred, (self.fallback_channel, self.fallback_template_id)) if self.fallback_channel else (preferred,)
+        )
+
+
+# Not frozen, as the facts below: a batch makes thousands of them.
+@dataclass(slots=True)
+class Way:
+    """One way to make a contact: the channel with what it says, to whom, and whether there is an account for it."""
+
+    contact: ContactFacts
+    around: Surroundings
+    template_id: int | None
+    template: Template | None
+    has_account: bool
+    plain_text: str = ""
+
+    @property
+    def channel(self) -> str:
+        return self.contact.channel
 
 
 @dataclass(slots=True)
@@ -92,11 +120,7 @@ class StepFacts:
     reached: frozenset[str]
     conditions: tuple[tuple[str, Any, bool], ...]
     human_contact_days: int
-    has_account: bool
-    template: Template | None = None
-    contact: ContactFacts | None = None
-    around: Surroundings | None = None
-    plain_text: str = ""
+    ways: tuple[Way, ...] = ()
     cancellations: int = 0
 
 
@@ -107,8 +131,9 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Act(Decision):
-    """Do it now; a contact carries its text and why it is allowed."""
+    """Do it now; a contact carries its text, why it is allowed, and which of the step's ways it takes."""
 
+    way: int = 0
     subject: str = ""
     body: str = ""
     basis: dict[str, Any] = field(default_factory=dict)
@@ -183,7 +208,7 @@ def _lateness(facts: StepFacts, now: datetime, checks: list[Check]) -> Decision 
 def _person(facts: StepFacts, now: datetime, checks: list[Check]) -> Decision | None:
     """A lead that an agent follows up gets no automation, and nobody is contacted while a person talks with them."""
     if facts.lead.treatment_type == "manual_follow_up":
-        if facts.contact is not None and is_revoked(facts.contact):
+        if facts.ways and is_revoked(facts.ways[0].contact):
             return Exit("opted_out", checks=tuple(checks))
         checks.append(Check("automation", False, {"treatment": "manual_follow_up"}))
         return Skip("handed_to_agent", checks=tuple(checks))
@@ -203,39 +228,51 @@ def _conditions(facts: StepFacts, now: datetime, checks: list[Check]) -> Decisio
 
 
 def _contact(facts: StepFacts, now: datetime, checks: list[Check]) -> Decision:
-    fault = _missing_part(facts)
+    """By the step's own channel, or, where that one does not reach this lead at all, by its fallback."""
+    first = _by_way(facts, 0, now, checks)
+    if len(facts.ways) == 1 or not isinstance(first, Skip) or first.reason not in FALLS_BACK:
+        return first
+    checks.append(Check("fallback", True, {"channel": facts.ways[1].channel, "instead_of": facts.ways[0].channel}))
+    second = _by_way(facts, 1, now, checks)
+    return Skip(first.reason, checks=tuple(checks)) if isinstance(second, Skip) else second
+
+
+def _by_way(facts: StepFacts, number: int, now: datetime, checks: list[Check]) -> Decision:
+    way = facts.ways[number]
+    fault = _missing_part(facts, way)
     checks.append(Check("ready", not fault))
     if fault:
         return Skip(fault, is_failure=fault != "no_agent", checks=tuple(checks))
-    assert facts.contact is not None
-    verdict = judge(facts.contact, now)
+    verdict = judge(way.contact, now)
     checks += verdict.checks
+    return _refused(verdict, checks) or _written(facts, number, verdict.basis(), checks)
+
+
+def _refused(verdict: Verdict, checks: list[Check]) -> Decision | None:
     if verdict.revoked:
         return Exit(verdict.reason, checks=tuple(checks))
     if verdict.until is not None:
         return Postpone(verdict.until, verdict.reason, checks=tuple(checks))
-    if not verdict.allowed:
-        return Skip(verdict.reason, checks=tuple(checks))
-    return _written(facts, verdict.basis(), checks)
+    return None if verdict.allowed else Skip(verdict.reason, checks=tuple(checks))
 
 
-def _missing_part(facts: StepFacts) -> str:
-    if facts.step.template_id is not None and (facts.template is None or not facts.template.is_active):
+def _missing_part(facts: StepFacts, way: Way) -> str:
+    if way.template_id is not None and (way.template is None or not way.template.is_active):
         return "template_inactive"
     if facts.step.action == "schedule_meeting" and facts.lead.assigned_to_id is None:
         return "no_agent"
-    return "" if facts.has_account else "no_account"
+    return "" if way.has_account else "no_account"
 
 
-def _written(facts: StepFacts, basis: dict[str, Any], checks: list[Check]) -> Decision:
+def _written(facts: StepFacts, number: int, basis: dict[str, Any], checks: list[Check]) -> Decision:
     """The contact with its text; a variable without a value stops it, it never goes out with a hole."""
-    if facts.template is None:
-        return Act(body=facts.plain_text, basis=basis, checks=tuple(checks))
-    assert facts.around is not None
-    values = values_for(facts.lead, facts.around, facts.template.variables)
+    way = facts.ways[number]
+    if way.template is None:
+        return Act(number, "", way.plain_text, basis, checks=tuple(checks))
+    values = values_for(facts.lead, way.around, way.template.variables)
     try:
-        subject, body = facts.template.subject.render(values), facts.template.body.render(values)
+        subject, body = way.template.subject.render(values), way.template.body.render(values)
     except MissingVariable as missing:
         checks.append(Check("variables", False, {"missing": missing.name}))
         return Skip(f"missing_variable:{missing.name}", checks=tuple(checks))
-    return Act(subject, body, basis, checks=tuple(checks))
+    return Act(number, subject, body, basis, checks=tuple(checks))

@@ -18,6 +18,7 @@ class Group(NamedTuple):
     rate: Decimal | None
     next_slot_at: datetime | None
     due: int
+    priority: int = 0
 
 
 class Quota(NamedTuple):

@@ -16,6 +16,7 @@ from django.db import InterfaceError, OperationalError, connection
 from brokers.models import Broker
 from campaigns import triggers
 from campaigns.clock import Clock
+from campaigns.correcting import correct_unsettled, settle_resent_calls
 from campaigns.deciding import CANCELLED, Dispatch, decide_batch, due_groups
 from campaigns.dispatching import dispatch_all
 from campaigns.division import divide, next_slot
@@ -89,12 +90,11 @@ def work_off(*, clock: Clock, broker: Broker, limit: int | None = None) -> Pass:
 
 
 def settle_due(*, broker_id: int | None, clock: Clock) -> None:
-    """Calls that have ended and leases that ran out, until none is left."""
+    """Calls that have ended, leases that ran out and what was learnt of unknown outcomes, until none is left."""
     batch = settings.ENGINE_BATCH
-    while settle_calls(batch=batch, broker_id=broker_id, now=clock.now()) == batch:
-        pass
-    while settle_expired(batch=batch, broker_id=broker_id, now=clock.now()) == batch:
-        pass
+    for verb in (settle_calls, settle_expired, settle_resent_calls, correct_unsettled):
+        while verb(batch=batch, broker_id=broker_id, now=clock.now()) == batch:
+            pass
 
 
 def _work_off(

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from brokers.models import Platform
 from brokers.refusal import Refused
 from campaigns.decisions import Act, Decision, Exit, Postpone, Skip, decide
 from campaigns.enrollment import is_held_out
@@ -135,6 +136,8 @@ def _standstill(campaign: Campaign) -> str:
         return "campaign_paused"
     if not campaign.broker.is_active:
         return "broker_inactive"
+    if Platform.objects.filter(sending_paused_at__isnull=False).exists():
+        return "platform_stopped"
     return "sending_stopped" if campaign.broker.sending_paused_at else ""
 
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from brokers.models import Broker
 from campaigns import sql
-from campaigns.decisions import CONTACTS, LeadFacts, Step, StepFacts, Template
+from campaigns.decisions import CONTACTS, LeadFacts, Step, StepFacts, Template, Way
 from campaigns.filters import held_conditions
 from campaigns.plans import Accounts, Plan, Templates, load_plans
 from leads.links import booking_url
@@ -45,6 +45,7 @@ class Row(NamedTuple):
     agent_phone: str
     proposed_token: str
     recent: Sequence[datetime]
+    rivals: int
     reached: Sequence[str]
     booked_at: datetime | None
 
@@ -53,14 +54,15 @@ class Row(NamedTuple):
 class Due:
     """One due step with everything that is needed to decide about it and to carry it out.
 
-    `meeting_token` is that of the meeting it invites to, `is_proposed` whether an earlier attempt proposed it already.
+    `accounts` are those of the step's ways; `meeting_token` is that of the meeting it invites to, `is_proposed` whether
+    an earlier attempt proposed it already.
     """
 
     facts: StepFacts
     plan: Plan
     broker: Broker
     sandbox: bool
-    account: ChannelAccount | None
+    accounts: Sequence[ChannelAccount | None]
     meeting_token: str = ""
     is_proposed: bool = False
 
@@ -92,12 +94,14 @@ class _Batch:
     appointments: dict[int, datetime] = field(default_factory=dict)
 
 
-def load(log_ids: Sequence[int], now: datetime) -> list[Due]:
-    """The facts of these logs, in the order of their ids.
+def load(log_ids: Sequence[int], now: datetime, *, is_ranked: bool = True) -> list[Due]:
+    """The facts of these logs, in the order of their ids. `is_ranked` False saves the look at other campaigns' due
+    steps, where all campaigns are of one priority.
 
     One whose version or lead is gone, or whose broker's rules cannot be read, is left out: a poison row fails alone.
     """
-    pairs = [_split(row) for row in sql.rows(sql.FACTS, {"ids": list(log_ids), "counted_since": now - WEEK})]
+    params = {"ids": list(log_ids), "now": now, "counted_since": now - WEEK, "is_ranked": is_ranked}
+    pairs = [_split(row) for row in sql.rows(sql.FACTS, params)]
     plans = load_plans({(row.campaign_id, row.version) for row, _lead in pairs})
     steps = {row.log_id: _step_of(row, plans) for row, _lead in pairs}
     pairs = [(row, lead) for row, lead in pairs if steps[row.log_id] is not None]
@@ -131,7 +135,8 @@ def _load_batch(
     pairs: Sequence[tuple[Row, LeadFacts]], plans: dict[tuple[int, int], Plan], steps: Mapping[int, Step], now: datetime
 ) -> _Batch:
     leads = [lead.id for _row, lead in pairs]
-    templates = Templates(step.template_id for step in steps.values() if step and step.template_id)
+    spoken = {way[1] for step in steps.values() if step for way in step.ways()}
+    templates = Templates(template_id for template_id in spoken if template_id)
     batch = _Batch(
         plans=plans,
         accounts=Accounts(lead.broker_id for _row, lead in pairs),
@@ -167,10 +172,13 @@ def _permissions(leads: Sequence[LeadFacts]) -> _Permissions:
 def _due(row: Row, lead: LeadFacts, step: Step, batch: _Batch, now: datetime) -> Due:
     plan = batch.plans[row.campaign_id, row.version]
     broker = batch.accounts.brokers[lead.broker_id]
-    account = batch.accounts.get(lead.broker_id, step.channel, row.sandbox) if step.channel else None
-    template = batch.templates.variant(step.template_id, lead.language or broker.language)
     token = (row.proposed_token or new_token()) if step.action == "schedule_meeting" else ""
-    is_contact = step.action in CONTACTS
+    wanted = step.ways() if step.action in CONTACTS else ()
+    accounts = [batch.accounts.get(lead.broker_id, channel, row.sandbox) for channel, _template in wanted]
+    ways = [
+        _way(row, lead, channel, template_id, broker, batch, token, account is not None, now)
+        for (channel, template_id), account in zip(wanted, accounts, strict=True)
+    ]
     facts = StepFacts(
         log_id=row.log_id,
         enrollment_id=row.enrollment_id,
@@ -187,22 +195,40 @@ def _due(row: Row, lead: LeadFacts, step: Step, batch: _Batch, now: datetime) ->
         reached=frozenset(row.reached),
         conditions=batch.conditions.get(row.log_id, ()),
         human_contact_days=broker.human_contact_days,
-        has_account=account is not None,
+        ways=tuple(ways),
+    )
+    return Due(facts, plan, broker, row.sandbox, accounts, token, bool(row.proposed_token))
+
+
+def _way(
+    row: Row,
+    lead: LeadFacts,
+    channel: str,
+    template_id: int | None,
+    broker: Broker,
+    batch: _Batch,
+    token: str,
+    has_account: bool,
+    now: datetime,
+) -> Way:
+    template = batch.templates.variant(template_id, lead.language or broker.language)
+    return Way(
+        contact=_contact(row, lead, channel, template, broker, batch),
+        around=_surroundings(row, lead, channel, template, broker, batch, token, now),
+        template_id=template_id,
         template=template,
-        contact=_contact(row, lead, step, template, broker, batch) if is_contact else None,
-        around=_surroundings(row, lead, step, template, broker, batch, token, now) if is_contact else None,
+        has_account=has_account,
         plain_text=_plain_text(lead, broker, token),
     )
-    return Due(facts, plan, broker, row.sandbox, account, token, bool(row.proposed_token))
 
 
 def _contact(
-    row: Row, lead: LeadFacts, step: Step, template: Template | None, broker: Broker, batch: _Batch
+    row: Row, lead: LeadFacts, channel: str, template: Template | None, broker: Broker, batch: _Batch
 ) -> ContactFacts:
     return ContactFacts(
-        channel=step.channel,
+        channel=channel,
         purpose=_purpose(lead, template, batch),
-        address=address_of(lead, step.channel),
+        address=address_of(lead, channel),
         phone=lead.phone,
         treatment=lead.treatment_type,
         unreachable=lead.unreachable,
@@ -213,6 +239,7 @@ def _contact(
         recent=row.recent,
         cap_24h=broker.cap_24h,
         cap_7d=broker.cap_7d,
+        reserved=row.rivals,
     )
 
 
@@ -226,7 +253,7 @@ def _purpose(lead: LeadFacts, template: Template | None, batch: _Batch) -> str:
 def _surroundings(
     row: Row,
     lead: LeadFacts,
-    step: Step,
+    channel: str,
     template: Template | None,
     broker: Broker,
     batch: _Batch,
@@ -243,7 +270,7 @@ def _surroundings(
         agent_phone=row.agent_phone,
         property_ref=batch.properties.get(lead.id, ""),
         booking_link=booking_url(token) if token else "",
-        unsubscribe_link=_unsubscribe(lead, step.channel) if wants_link else "",
+        unsubscribe_link=_unsubscribe(lead, channel) if wants_link else "",
         appointment_at=batch.appointments.get(lead.id),
     )
 

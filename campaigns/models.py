@@ -217,10 +217,20 @@ class LogStatus(models.TextChoices):
     SKIPPED = "skipped", _("skipped")
 
 
+# Reasons of failed rows that are not the last word: a late settle, the provider's callback or a person corrects them.
+OUTCOME_UNKNOWN, LEFT_UNKNOWN = "outcome_unknown", "left_unknown"
+RESENDING, NOT_RESENT = "resending", "not_resent"
+UNSETTLED = (OUTCOME_UNKNOWN, NOT_RESENT)
+
+
 class CampaignLogQuerySet(TenantQuerySet):
     def waiting(self) -> "CampaignLogQuerySet":
         """Pending and in nobody's hands."""
         return self.filter(status=LogStatus.PENDING, dispatched_at=None)
+
+    def unsettled(self) -> "CampaignLogQuerySet":
+        """What a person has to say something about: nobody knows whether it was sent, or it could not be sent again."""
+        return self.filter(status=LogStatus.FAILED, reason__in=UNSETTLED)
 
     def in_flight(self) -> "CampaignLogQuerySet":
         """Pending and handed to a provider: nobody but the dispatcher knows what becomes of them."""
@@ -301,12 +311,27 @@ class CampaignLog(LooseTenantModel):
                 condition=Q(status="pending", dispatched_at__isnull=False),
                 name="idx_log_lease",
             ),
+            # The work list of unknown outcomes, what callbacks may still correct, and what is being sent again.
+            models.Index(
+                fields=["executed_at"],
+                condition=Q(status="failed", reason__in=["outcome_unknown", "left_unknown", "resending", "not_resent"]),
+                name="idx_log_unsettled",
+            ),
             # A lead's history, and the pending rows of leads that replied or moved.
             models.Index(fields=["lead", "id"], name="idx_log_lead"),
         ]
 
     def __str__(self) -> str:
         return f"{self.enrollment_id}/{self.step_number} {self.status}"
+
+
+class UnknownOutcome(CampaignLog):
+    """The rows of the log that wait for a person to say what became of them."""
+
+    class Meta:
+        proxy = True
+        verbose_name = _("unknown outcome")
+        verbose_name_plural = _("unknown outcomes")
 
 
 class Sweep(models.Model):

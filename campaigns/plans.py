@@ -67,6 +67,8 @@ def _step(row: CampaignStep) -> Step:
         channel=step_channel(row.action, row.channel, row.campaign.channel),
         target_stage=row.target_stage,
         template_id=row.message_template_id,
+        fallback_channel=row.fallback_channel or "",
+        fallback_template_id=row.fallback_template_id,
     )
 
 

@@ -23,6 +23,7 @@ REASONS = {
     "opted_out": Reason(_("The lead asked not to be contacted."), _("Only the lead can give permission again.")),
     "hold": Reason(_("The lead is on hold."), _("Change the treatment of the lead, then enrol it again.")),
     "deleted": Reason(_("The lead was deleted."), _("Nothing.")),
+    "stopped": Reason(_("Somebody stopped this enrolment."), _("Enrol the lead again if that was wrong.")),
     # the step was skipped
     "late": Reason(_("The engine was down for more than 48 hours."), _("Keep the engine running.")),
     "postponed_too_long": Reason(
@@ -39,6 +40,12 @@ REASONS = {
         _("The template speaks of something that is not known of this lead."),
         _("Fill it in, or give the variable a default."),
     ),
+    "skipped_on_resume": Reason(
+        _("It was overdue when the campaign was resumed without its overdue steps."), _("Nothing: somebody chose so.")
+    ),
+    "not_in_version": Reason(
+        _("The enrolment was moved to a version that has no step of this number."), _("Nothing: somebody chose so.")
+    ),
     "no_agent": Reason(_("Nobody is assigned to the lead, so nobody can meet them."), _("Assign an agent.")),
     "move_refused": Reason(_("The pipeline does not allow this move."), _("Look at the stages of the campaign.")),
     # the step failed
@@ -47,6 +54,15 @@ REASONS = {
     "outcome_unknown": Reason(
         _("Nobody can know whether this was sent; it is not sent again by itself."),
         _("Ask the provider, then say what happened."),
+    ),
+    "left_unknown": Reason(
+        _("Nobody can know whether this was sent, and somebody left it at that."),
+        _("Nothing; the provider may still tell."),
+    ),
+    "resending": Reason(_("Somebody has it sent again just now."), _("Nothing: its outcome follows.")),
+    "not_resent": Reason(
+        _("Somebody wanted it sent again, but the provider could not take it just then."),
+        _("Send it again, or leave it."),
     ),
     "gave_up": Reason(_("The provider refused five times."), _("Look at the account; enrol the lead again.")),
     "refused": Reason(_("The provider refused for good."), _("Read the message's error.")),
@@ -59,6 +75,12 @@ REASONS = {
     "campaign_paused": Reason(_("The campaign does not run."), _("Resume the campaign.")),
     "broker_inactive": Reason(_("The brokerage is not active."), _("Activate the brokerage.")),
     "sending_stopped": Reason(_("All sending of the brokerage is stopped."), _("Let sending go on.")),
+    "platform_stopped": Reason(_("All sending of the platform is stopped."), _("The operator lets sending go on.")),
+    "paused_until": Reason(_("Somebody paused this enrolment until a date."), _("It goes on at that date.")),
+    "yields_to_priority": Reason(
+        _("A campaign of a higher priority wants to contact the lead, and the caps leave room for one only."),
+        _("It goes out when that one is done and the caps allow."),
+    ),
     "outside_hours": Reason(_("It is outside the contact hours."), _("It goes out when they begin.")),
     "frequency_cap": Reason(_("The lead was contacted often enough lately."), _("It goes out when the cap allows.")),
     "human_in_contact": Reason(_("A person is in contact with the lead."), _("It goes on some days after.")),
@@ -83,6 +105,7 @@ CHECKS = {
     "treatment": _("The treatment allows it"),
     "window": _("It is within the contact hours"),
     "caps": _("The lead was not contacted too often"),
+    "fallback": _("The step's other channel takes its place"),
     "variables": _("Every variable has a value"),
     "campaign_active": _("The campaign is active"),
     "lead_present": _("The lead is there"),

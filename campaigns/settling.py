@@ -61,23 +61,23 @@ def settle(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> Count
     counts: Counter[str] = Counter()
     if not outcomes:
         return counts
-    touched = _lock_leads(outcomes)
-    told = _write_messages(outcomes, now)
+    touched = lock_leads(outcomes)
+    news_of = write_messages(outcomes, now)
     endings, releases = [], []
     for dispatch, outcome in outcomes:
-        news = told.get(dispatch.envelope.message_id)
+        news = news_of.get(dispatch.envelope.message_id)
         if news is not None:
             endings.append(ending(dispatch.due, *news, None, now))
+        elif _falls_back(dispatch, outcome):
+            releases.append(_Release(dispatch.due.facts.log_id, dispatch.envelope.message_id, now, outcome.code))
         elif outcome.kind == OutcomeKind.REFUSED_FOR_NOW and not _is_last(dispatch, outcome):
             releases.append(_release(dispatch, outcome, now))
         elif outcome.kind != OutcomeKind.ACCEPTED or dispatch.envelope.channel != CALL:
             endings.append(_ending(dispatch, outcome, now))
     _finish(endings, releases, touched, now)
-    _hold_accounts(outcomes, now)
-    _mark_unreachable(outcomes, now)
-    _ring(
-        [dispatch.envelope.message_id for dispatch, outcome in outcomes if _is_simulated_call(dispatch, outcome)], now
-    )
+    hold_accounts(outcomes, now)
+    mark_refused(outcomes, now)
+    _ring([dispatch.envelope.message_id for dispatch, outcome in outcomes if is_simulated_call(dispatch, outcome)], now)
     counts.update(row.reason or row.status for row in endings)
     counts.update(row.reason for row in releases)
     return counts
@@ -92,14 +92,14 @@ def _finish(endings: list[sql.Ending], releases: list[_Release], touched: list[i
         end_enrolments_of(touched, now)
 
 
-def _lock_leads(outcomes: Sequence[tuple[Dispatch, Outcome]]) -> list[int]:
+def lock_leads(outcomes: Sequence[tuple[Dispatch, Outcome]]) -> list[int]:
     """Lock the leads; the ids of those to whom something happened since the decision."""
     leads = list({dispatch.due.facts.lead.id for dispatch, _outcome in outcomes})
     since = min(dispatch.at for dispatch, _outcome in outcomes)
     return [lead for lead, is_touched in sql.rows(sql.LOCK_LEADS, {"leads": leads, "since": since}) if is_touched]
 
 
-def _write_messages(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> dict[int, tuple[str, str]]:
+def write_messages(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> dict[int, tuple[str, str]]:
     """Write what became of the messages; what the provider told of some before us, as a log's (status, reason)."""
     contacted = {d.due.facts.lead.id for d, outcome in outcomes if outcome.kind == OutcomeKind.ACCEPTED}
     columns = sql.columns_of([_message_row(*pair) for pair in outcomes])
@@ -108,7 +108,7 @@ def _write_messages(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime)
     if not others:
         return {}
     rows = Message.objects.filter(pk__in=others).values_list("pk", "status", "error_code")
-    return {message: _told(status, code) for message, status, code in rows}
+    return {message: told(status, code) for message, status, code in rows}
 
 
 def _message_row(dispatch: Dispatch, outcome: Outcome) -> _MessageRow:
@@ -120,6 +120,12 @@ def _message_row(dispatch: Dispatch, outcome: Outcome) -> _MessageRow:
     if outcome.code == CANCELLED:
         status = MessageStatus.CANCELLED
     return _MessageRow(dispatch.envelope.message_id, status, outcome.provider_id, outcome.code, outcome.error)
+
+
+def _falls_back(dispatch: Dispatch, outcome: Outcome) -> bool:
+    """Whether nobody is at this address, and the step names another channel: it is decided anew, by that one."""
+    is_nobody = outcome.kind == OutcomeKind.REFUSED and outcome.code in UNREACHABLE_CODES
+    return is_nobody and dispatch.way == 0 and len(dispatch.due.facts.ways) > 1
 
 
 def _is_last(dispatch: Dispatch, outcome: Outcome) -> bool:
@@ -144,7 +150,7 @@ def _ending(dispatch: Dispatch, outcome: Outcome, now: datetime) -> sql.Ending:
     return ending(dispatch.due, LogStatus.FAILED, outcome.code or "refused", None, now)
 
 
-def _hold_accounts(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> None:
+def hold_accounts(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> None:
     """A provider that asks for a pause gets it, from all processes: no slot of that account comes earlier."""
     pauses: dict[int, float] = {}
     for dispatch, outcome in outcomes:
@@ -155,14 +161,14 @@ def _hold_accounts(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) 
         sql.run(sql.HOLD_ACCOUNTS, {"accounts": list(pauses), "until": until})
 
 
-def _mark_unreachable(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> None:
+def mark_refused(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> None:
     for dispatch, outcome in outcomes:
         if outcome.kind == OutcomeKind.REFUSED and outcome.code in UNREACHABLE_CODES:
             lead = Lead.objects.get(pk=dispatch.due.facts.lead.id)
             mark_unreachable(lead=lead, channel=dispatch.envelope.channel, code=outcome.code, now=now)
 
 
-def _is_simulated_call(dispatch: Dispatch, outcome: Outcome) -> bool:
+def is_simulated_call(dispatch: Dispatch, outcome: Outcome) -> bool:
     return outcome.kind == OutcomeKind.ACCEPTED and dispatch.envelope.channel == CALL and dispatch.account.sandbox
 
 
@@ -195,19 +201,19 @@ def settle_expired(*, batch: int, broker_id: int | None, now: datetime) -> int:
         status=MessageStatus.UNKNOWN, unknown_at=now, error_code="lease_over"
     )
     following = _following(expired)
-    endings = [end_of(row.log_id, following[row.log_id], *_told(row.status, row.code), now) for row in expired]
+    endings = [end_of(row.log_id, following[row.log_id], *told(row.status, row.code), now) for row in expired]
     _finish(endings, [], [row.lead_id for row in expired], now)
     return len(expired)
 
 
-def _following(rows: "Sequence[_Expired | _EndedCall]") -> dict[int, Step | None]:
+def _following(rows: "Sequence[_Expired | EndedCall]") -> dict[int, Step | None]:
     """The step after each log's, by its enrolment's own version."""
     plans = load_plans({(row.campaign_id, row.version) for row in rows})
     found = {row.log_id: plans.get((row.campaign_id, row.version)) for row in rows}
     return {row.log_id: plan.after(row.step_number) if (plan := found[row.log_id]) else None for row in rows}
 
 
-def _told(status: str, code: str) -> tuple[str, str]:
+def told(status: str, code: str) -> tuple[str, str]:
     """A log's (status, reason) by what its message says."""
     if status in ACCEPTED:
         return LogStatus.SENT, ""
@@ -216,7 +222,7 @@ def _told(status: str, code: str) -> tuple[str, str]:
     return LogStatus.FAILED, "outcome_unknown"
 
 
-class _EndedCall(NamedTuple):
+class EndedCall(NamedTuple):
     """A row of campaigns.sql.ENDED_CALLS; `tries` are the attempts that rang."""
 
     log_id: int
@@ -245,11 +251,11 @@ class _EndedCall(NamedTuple):
 def settle_calls(*, batch: int, broker_id: int | None, now: datetime) -> int:
     """Calls that have ended: answered ones finish their step, others are tried again or given up."""
     params = {"now": now, "batch": batch, "broker": broker_id}
-    calls = [_EndedCall._make(row) for row in sql.rows(sql.ENDED_CALLS, params)]
+    calls = [EndedCall._make(row) for row in sql.rows(sql.ENDED_CALLS, params)]
     if not calls:
         return 0
     answered = [call for call in calls if call.is_answered]
-    columns = sql.columns_of([_call_message(call) for call in calls])
+    columns = sql.columns_of([call_message(call) for call in calls])
     sql.run(sql.SETTLE_MESSAGES, columns | {"contacted": [call.lead_id for call in answered], "now": now})
     following = _following(calls)
     endings = [_call_ending(call, following[call.log_id], now) for call in calls if call.is_over]
@@ -264,13 +270,13 @@ def settle_calls(*, batch: int, broker_id: int | None, now: datetime) -> int:
     return len(calls)
 
 
-def _call_message(call: _EndedCall) -> _MessageRow:
+def call_message(call: EndedCall) -> _MessageRow:
     if call.is_answered:
         return _MessageRow(call.message_id, MessageStatus.DELIVERED, "", "", "")
     return _MessageRow(call.message_id, MessageStatus.FAILED, "", call.status, "")
 
 
-def _call_ending(call: _EndedCall, following: Step | None, now: datetime) -> sql.Ending:
+def _call_ending(call: EndedCall, following: Step | None, now: datetime) -> sql.Ending:
     if call.is_answered:
         return end_of(call.log_id, following, LogStatus.SENT, "", now)
     return end_of(call.log_id, following, LogStatus.FAILED, call.status, now)

@@ -146,11 +146,24 @@ def _step_faults(campaign: Campaign, step: CampaignStep, now: datetime) -> list[
         faults += template_faults(step.message_template, channel)
     elif step.action == Action.SEND_MESSAGE:
         faults.append(_("message_template is missing; choose a template"))
-    if step.fallback_channel and step.fallback_template:
-        faults += template_faults(step.fallback_template, step.fallback_channel)
-    text = step.message_template
-    if step.action == Action.SCHEDULE_MEETING and text and "booking_link" not in text.variables:
-        faults.append(_("the template of a meeting must contain {{booking_link}}"))
+    faults += _fallback_faults(step, channel)
+    for text in (step.message_template, step.fallback_template):
+        if step.action == Action.SCHEDULE_MEETING and text and "booking_link" not in text.variables:
+            faults.append(_("the template of a meeting must contain {{booking_link}}"))
+    return faults
+
+
+def _fallback_faults(step: CampaignStep, channel: str) -> list[str]:
+    """Another channel, for messages, with a text of its own; only a meeting's invitation has one built in."""
+    if not step.fallback_channel:
+        return [_("fallback_template needs a fallback_channel")] if step.fallback_template else []
+    faults = template_faults(step.fallback_template, step.fallback_channel) if step.fallback_template else []
+    if step.fallback_channel == channel:
+        faults.append(_("fallback_channel=%(channel)s is the step's own channel; use another") % {"channel": channel})
+    elif step.fallback_channel == Channel.CALL:
+        faults.append(_("fallback_channel=call is not allowed for a message; choose another channel"))
+    if step.fallback_template is None and step.action != Action.SCHEDULE_MEETING:
+        faults.append(_("fallback_template is missing; choose a template for the fallback channel"))
     return faults
 
 
@@ -175,7 +188,8 @@ def template_faults(template: MessageTemplate, channel: str) -> list[str]:
 def _account_faults(campaign: Campaign, steps: Sequence[CampaignStep]) -> list[str]:
     """Every channel that is used needs an account that can send, on the same side: the sandbox or the real world."""
     accounts, sandbox = Accounts([campaign.broker_id]), is_sandbox(campaign)
-    channels = {step_channel(step.action, step.channel, campaign.channel) for step in steps} - {""}
+    own = {step_channel(step.action, step.channel, campaign.channel) for step in steps}
+    channels = (own | {step.fallback_channel or "" for step in steps if step.action != Action.UPDATE_STAGE}) - {""}
     faults = []
     for channel in sorted(channels):
         account = accounts.get(campaign.broker_id, channel, sandbox)

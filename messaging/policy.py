@@ -15,6 +15,8 @@ from messaging.schedule import next_opening
 
 RULES_VERSION = "2026-11-broker-window"
 DAY, WEEK = timedelta(hours=24), timedelta(days=7)
+# How long a contact stands back for those of campaigns that go before it; they are due already.
+YIELDS_FOR = timedelta(minutes=10)
 TELEGRAM, CALL, EMAIL, WHATSAPP = "telegram", "call", "email", "whatsapp"
 
 
@@ -32,7 +34,8 @@ class Permission:
 # Facts and checks are not frozen: a batch makes thousands of them, and frozen ones take four times as long to make.
 @dataclass(slots=True)
 class ContactFacts:
-    """All that the policy looks at. `recent` are the automatic contacts of the last seven days, oldest first."""
+    """All that the policy looks at. `recent` are the automatic contacts of the last seven days, oldest first;
+    `reserved` is how many more are due from campaigns that go before this one."""
 
     channel: str
     purpose: str
@@ -47,6 +50,7 @@ class ContactFacts:
     recent: Sequence[datetime]
     cap_24h: int
     cap_7d: int
+    reserved: int = 0
 
 
 @dataclass(slots=True)
@@ -160,13 +164,13 @@ def _treatment(facts: ContactFacts) -> tuple[Check, str]:
 
 def _timing(facts: ContactFacts, now: datetime, checks: list[Check]) -> Verdict:
     zones = zones_of(facts)
-    free_at, cap_values = _caps(facts, now)
+    free_at, cap_reason, cap_values = _caps(facts, now)
     opens_at = next_opening(now, facts.window, zones)
     reason = "" if opens_at == now else "outside_hours" if opens_at else "window_never_opens"
     checks.append(Check("window", not reason, {"zones": list(zones)} | _at("opens_at", opens_at, now)))
     checks.append(Check("caps", free_at == now, cap_values | _at("free_at", free_at, now)))
     if free_at > now:
-        reason, opens_at = reason or "frequency_cap", next_opening(free_at, facts.window, zones)
+        reason, opens_at = reason or cap_reason, next_opening(free_at, facts.window, zones)
     return Verdict(tuple(checks), reason, opens_at if reason else None)
 
 
@@ -174,14 +178,18 @@ def _at(key: str, moment: datetime | None, now: datetime) -> dict[str, str]:
     return {key: moment.isoformat()} if moment and moment != now else {}
 
 
-def _caps(facts: ContactFacts, now: datetime) -> tuple[datetime, dict[str, Any]]:
-    """When the caps let another contact through. No window of 24 h or 7 d, ends included, may hold more."""
-    values: dict[str, Any] = {}
-    free_at = now
+def _caps(facts: ContactFacts, now: datetime) -> tuple[datetime, str, dict[str, Any]]:
+    """When the caps let another contact through, and why not now. No window of 24 h or 7 d, ends included, may hold
+    more; the last places in one belong to what goes before this contact."""
+    values: dict[str, Any] = {"reserved": facts.reserved} if facts.reserved else {}
+    free_at, yields = now, False
     for name, length, limit in (("24h", DAY, facts.cap_24h), ("7d", WEEK, facts.cap_7d)):
         inside = [at for at in facts.recent if at >= now - length]
         values[name] = {"sent": len(inside), "cap": limit}
-        if facts.purpose != "transactional" and len(inside) >= limit:
+        if len(inside) >= limit:
             blocking = inside[-limit] if limit else now
             free_at = max(free_at, blocking + length + timedelta(seconds=1))
-    return free_at, values
+        yields = yields or len(inside) + facts.reserved >= limit
+    if facts.purpose == "transactional" or not yields:
+        return now, "", values
+    return (free_at, "frequency_cap", values) if free_at > now else (now + YIELDS_FOR, "yields_to_priority", values)

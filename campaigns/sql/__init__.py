@@ -18,16 +18,20 @@ from campaigns.sql.deciding import (
 )
 from campaigns.sql.enrolling import ENROLL, LOCK_CAMPAIGN, SLICE_END
 from campaigns.sql.exiting import EXITS, TOUCHED
+from campaigns.sql.moving import COUNT_MOVABLE, MOVE, SKIP_OVERDUE
 from campaigns.sql.running import columns_of, rows, run
 from campaigns.sql.settling import (
+    CORRECT,
     ENDED_CALLS,
     EXPIRED,
     FINISH,
     LOCK_LEADS,
     REASON_LENGTH,
     RELEASE,
+    RESENT_CALLS,
     SETTLE_MESSAGES,
     SUBJECT_LENGTH,
+    UNSETTLED,
     Ending,
     finish,
 )
@@ -36,6 +40,8 @@ from campaigns.sql.triggering import ADVANCE_SWEEPS, ENSURE_SWEEPS, HAPPENED, IN
 __all__ = [
     "ADVANCE_SWEEPS",
     "CLAIM",
+    "CORRECT",
+    "COUNT_MOVABLE",
     "DISPATCH",
     "DUE_GROUPS",
     "ENDED_CALLS",
@@ -51,6 +57,7 @@ __all__ = [
     "LAST_PROPERTY",
     "LOCK_CAMPAIGN",
     "LOCK_LEADS",
+    "MOVE",
     "NEXT_APPOINTMENT",
     "OPEN_SINCE",
     "PERMISSIONS",
@@ -58,11 +65,14 @@ __all__ = [
     "PROBE",
     "REASON_LENGTH",
     "RELEASE",
+    "RESENT_CALLS",
     "RESERVE_SLOTS",
     "SETTLE_MESSAGES",
+    "SKIP_OVERDUE",
     "SLICE_END",
     "SUBJECT_LENGTH",
     "TOUCHED",
+    "UNSETTLED",
     "Ending",
     "columns_of",
     "finish",

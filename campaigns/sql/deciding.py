@@ -2,7 +2,7 @@
 
 # The groups that have something due, with how much (up to a batch) and what their account may send.
 DUE_GROUPS = """
-SELECT c.broker_id, c.id, channel.name, a.id, a.rate, a.next_slot_at, due.n
+SELECT c.broker_id, c.id, channel.name, a.id, a.rate, a.next_slot_at, due.n, c.priority
 FROM campaigns_campaign c
 JOIN brokers_broker b ON b.id = c.broker_id AND b.is_active AND b.sending_paused_at IS NULL
 CROSS JOIN unnest(ARRAY['', 'telegram', 'call', 'email', 'whatsapp']) AS channel(name)
@@ -23,6 +23,7 @@ LEFT JOIN LATERAL (
     ORDER BY (a.sandbox = coalesce(own.sandbox, true)) DESC, a.is_default DESC, a.id LIMIT 1
 ) a ON true
 WHERE c.status = 'active' AND (%(broker)s::bigint IS NULL OR c.broker_id = %(broker)s) AND due.n > 0
+  AND NOT EXISTS (SELECT FROM brokers_platform p WHERE p.sending_paused_at IS NOT NULL)
 ORDER BY c.priority DESC, c.id, channel.name
 """
 
@@ -41,13 +42,14 @@ CROSS JOIN LATERAL (
     ORDER BY l.due_at LIMIT g.quota
     FOR NO KEY UPDATE OF d, l SKIP LOCKED
 ) taken
+WHERE NOT EXISTS (SELECT FROM brokers_platform p WHERE p.sending_paused_at IS NOT NULL)
 ORDER BY g.position
 """
 
 # One row a log: what its decision needs of the log, the enrolment, the lead, the lead's agent, and of what happened.
 FACTS = """
 SELECT l.id, l.enrollment_id, l.campaign_id, l.step_number, l.attempts, l.cancellations, l.planned_at, l.due_at,
-       e.version, e.enrolled_at, e.sandbox,
+       coalesce(s.version, e.version), e.enrolled_at, e.sandbox,
        coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.username, ''), coalesce(u.phone, ''),
        coalesce(p.token, ''),
        -- Automatic contacts count against the caps from the moment they are committed; what reached nobody does not.
@@ -55,6 +57,13 @@ SELECT l.id, l.enrollment_id, l.campaign_id, l.step_number, l.attempts, l.cancel
              WHERE m.lead_id = d.id AND m.created_at >= %(counted_since)s AND m.sandbox = e.sandbox
                AND m.direction = 'out' AND m.sent_by_id IS NULL AND m.status NOT IN ('failed', 'cancelled')
              ORDER BY m.created_at),
+       -- What campaigns of a higher priority want to say to the same lead just now: where the caps bind, they go first.
+       CASE WHEN %(is_ranked)s THEN (
+             SELECT count(*)::int FROM campaigns_campaignlog r
+             JOIN campaigns_campaign rc ON rc.id = r.campaign_id AND rc.status = 'active' AND rc.priority > c.priority
+             JOIN campaigns_enrollment re ON re.id = r.enrollment_id AND re.sandbox = e.sandbox
+             WHERE r.lead_id = d.id AND r.status = 'pending' AND r.dispatched_at IS NULL AND r.due_at <= %(now)s
+               AND r.channel <> '') ELSE 0 END,
        ARRAY(SELECT t.to_stage FROM leads_stagetransition t WHERE t.lead_id = d.id AND t.at > e.enrolled_at),
        (SELECT min(x.booked_at) FROM leads_appointment x WHERE x.lead_id = d.id AND x.booked_at > e.enrolled_at),
        d.id, d.broker_id, d.name, d.phone, d.email, d.telegram_chat_id, d.lead_score, d.pipeline_stage,
@@ -64,6 +73,8 @@ SELECT l.id, l.enrollment_id, l.campaign_id, l.step_number, l.attempts, l.cancel
 FROM campaigns_campaignlog l
 JOIN campaigns_enrollment e ON e.id = l.enrollment_id
 JOIN leads_lead d ON d.id = l.lead_id
+JOIN campaigns_campaign c ON c.id = l.campaign_id
+LEFT JOIN campaigns_campaignstep s ON s.id = l.step_id
 LEFT JOIN brokers_user u ON u.id = d.assigned_to_id
 LEFT JOIN leads_appointment p ON p.id = l.appointment_id AND p.status = 'proposed'
 WHERE l.id = ANY(%(ids)b::bigint[])
@@ -147,16 +158,16 @@ WITH act AS (
     RETURNING id, dedupe_key
 )
 UPDATE campaigns_campaignlog l
-SET message_id = written.id, appointment_id = coalesce(act.appointment_id, l.appointment_id),
+SET message_id = written.id, channel = act.channel, appointment_id = coalesce(act.appointment_id, l.appointment_id),
     dispatched_at = %(now)s, lease_until = act.lease_until, attempts = l.attempts + 1,
-    response = act.response::jsonb
+    response = l.response || act.response::jsonb
 FROM act JOIN written ON written.dedupe_key = act.key
 WHERE l.id = act.log_id
 RETURNING l.id, l.message_id
 """
 
 POSTPONE = """
-UPDATE campaigns_campaignlog l SET due_at = p.until, reason = p.reason, response = p.response::jsonb
+UPDATE campaigns_campaignlog l SET due_at = p.until, reason = p.reason, response = l.response || p.response::jsonb
 FROM unnest(%(log)b::bigint[], %(until)b::timestamptz[], %(reason)b::text[], %(response)b::text[])
      AS p(log_id, until, reason, response)
 WHERE l.id = p.log_id AND l.status = 'pending' AND l.dispatched_at IS NULL

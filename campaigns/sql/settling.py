@@ -33,14 +33,19 @@ WHERE m.id = o.message_id AND m.status IN ('queued', 'sending', 'unknown')
 RETURNING m.id
 """
 
-# A worker that knows that nobody was reached gives the row back, as long as it is still this worker's.
+# A worker that knows that nobody was reached gives the row back, as long as it is still this worker's; when somebody
+# stopped the enrolment meanwhile, the row ends with it.
 RELEASE = """
 UPDATE campaigns_campaignlog l
-SET dispatched_at = NULL, lease_until = NULL, due_at = r.due_at, reason = r.reason,
+SET dispatched_at = NULL, lease_until = NULL, due_at = r.due_at,
+    status = CASE WHEN e.status = 'active' THEN 'pending' ELSE 'skipped' END,
+    reason = CASE WHEN e.status = 'active' THEN r.reason ELSE e.exit_reason END,
+    executed_at = CASE WHEN e.status = 'active' THEN NULL ELSE %(now)s END,
     cancellations = l.cancellations + CASE WHEN r.reason = 'cancelled' THEN 1 ELSE 0 END
 FROM unnest(%(log)b::bigint[], %(message)b::bigint[], %(due)b::timestamptz[], %(reason)b::text[])
-     AS r(log_id, message_id, due_at, reason)
-WHERE l.id = r.log_id AND l.message_id = r.message_id AND l.status = 'pending' AND l.lease_until > %(now)s
+     AS r(log_id, message_id, due_at, reason), campaigns_enrollment e
+WHERE l.id = r.log_id AND e.id = l.enrollment_id AND l.message_id = r.message_id AND l.status = 'pending'
+  AND l.lease_until > %(now)s
 """
 
 # The end of a step and the beginning of the next, or of the enrolment's end: one statement, so never one without the
@@ -54,9 +59,13 @@ WITH o AS (
 ), done AS (
     UPDATE campaigns_campaignlog l
     SET status = o.status, reason = o.reason, executed_at = %(now)s, lease_until = NULL,
-        response = CASE WHEN o.response = '' THEN l.response ELSE o.response::jsonb END
+        response = CASE WHEN o.response = '' THEN l.response ELSE l.response || o.response::jsonb END
     FROM o
-    WHERE l.id = o.log_id AND (l.status = 'pending' OR (l.status = 'failed' AND l.reason = 'outcome_unknown'))
+    WHERE l.id = o.log_id AND (
+        l.status = 'pending'
+        OR (l.status = 'failed' AND l.reason IN ('outcome_unknown', 'left_unknown') AND NOT EXISTS (
+            -- What a person had sent again meanwhile is another message's to tell.
+            SELECT FROM messaging_message m WHERE m.id = l.message_id AND starts_with(m.dedupe_key, 'resend:'))))
     RETURNING l.enrollment_id, l.broker_id, l.campaign_id, l.lead_id, o.exits, o.reason, o.step_id, o.step_number,
               o.action, o.channel, o.due_at
 ), next_log AS (
@@ -85,18 +94,46 @@ ORDER BY l.lease_until LIMIT %(batch)s
 FOR NO KEY UPDATE OF d, l SKIP LOCKED
 """
 
-ENDED_CALLS = """
+_CALLS_OVER = """
 SELECT l.id, l.lead_id, l.campaign_id, e.version, l.step_number, l.message_id, l.attempts - l.cancellations,
        l.lease_until > %(now)s, v.status, v.duration
 FROM campaigns_campaignlog l
 JOIN campaigns_enrollment e ON e.id = l.enrollment_id
 JOIN voice_voicecall v ON v.message_id = l.message_id
 JOIN leads_lead d ON d.id = l.lead_id
-WHERE l.status = 'pending' AND l.dispatched_at IS NOT NULL AND l.action = 'make_call'
+WHERE {which} AND l.action = 'make_call'
   AND v.status IN ('completed', 'failed', 'no_answer', 'busy', 'cancelled')
   AND (%(broker)s::bigint IS NULL OR l.broker_id = %(broker)s)
 ORDER BY l.id LIMIT %(batch)s
 FOR NO KEY UPDATE OF d, l SKIP LOCKED
+"""
+ENDED_CALLS = _CALLS_OVER.format(which="l.status = 'pending' AND l.dispatched_at IS NOT NULL")
+RESENT_CALLS = _CALLS_OVER.format(which="l.status = 'failed' AND l.reason = 'resending'")
+
+# Failed rows that are not the last word: what providers told meanwhile, and contacts that were begun again by a worker
+# that never came back.
+UNSETTLED = """
+SELECT l.id, l.message_id, m.status, m.error_code
+FROM campaigns_campaignlog l
+JOIN messaging_message m ON m.id = l.message_id
+JOIN leads_lead d ON d.id = l.lead_id
+WHERE l.status = 'failed' AND l.reason IN ('outcome_unknown', 'left_unknown', 'resending', 'not_resent')
+  AND l.executed_at > %(since)s
+  AND ((l.reason IN ('outcome_unknown', 'left_unknown') AND m.status IN ('sent', 'delivered', 'read', 'failed'))
+       OR (l.reason = 'resending' AND l.lease_until <= %(now)s))
+  AND (%(broker)s::bigint IS NULL OR l.broker_id = %(broker)s)
+ORDER BY l.id LIMIT %(batch)s
+FOR NO KEY UPDATE OF d, l SKIP LOCKED
+"""
+
+# The enrolment has gone on long ago, or is over; only what the row says changes.
+CORRECT = """
+UPDATE campaigns_campaignlog l
+SET status = o.status, reason = o.reason, executed_at = %(now)s, lease_until = NULL
+FROM unnest(%(log)b::bigint[], %(message)b::bigint[], %(status)b::text[], %(reason)b::text[])
+     AS o(log_id, message_id, status, reason)
+WHERE l.id = o.log_id AND l.message_id = o.message_id AND l.status = 'failed'
+  AND l.reason IN ('outcome_unknown', 'left_unknown', 'resending', 'not_resent')
 """
 
 # What the columns hold; a longer one of one row must not break the batch.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from brokers.rules import ContactWindow, default_contact_window
-from campaigns.decisions import Act, Decision, LeadFacts, Postpone, Skip, Step, StepFacts, Template, decide
+from campaigns.decisions import Act, Decision, LeadFacts, Postpone, Skip, Step, StepFacts, Template, Way, decide
 from messaging.policy import ContactFacts, Permission
 from templates_app.merge import compile_text
 from templates_app.variables import Surroundings
@@ -62,6 +62,13 @@ def template(text: str = "Hola {{first_name}}", *, is_active: bool = True) -> Te
     return Template(9, "telegram", "marketing", "es", is_active, compile_text(""), body, frozenset(body.variables))
 
 
+WAY = Way(
+    contact=CONTACT,
+    around=Surroundings("Aurora", "America/Santiago", "es", NOW),
+    template_id=9,
+    template=template(),
+    has_account=True,
+)
 FACTS = StepFacts(
     log_id=1,
     enrollment_id=1,
@@ -77,20 +84,19 @@ FACTS = StepFacts(
     reached=frozenset(),
     conditions=(),
     human_contact_days=3,
-    has_account=True,
-    template=template(),
-    contact=CONTACT,
-    around=Surroundings("Aurora", "America/Santiago", "es", NOW),
+    ways=(WAY,),
 )
 
 
 def decided(
     lead: Mapping[str, Any] = {}, contact: Mapping[str, Any] = {}, step: Mapping[str, Any] = {}, **changes: Any
 ) -> Decision:
+    way = {name: changes.pop(name) for name in ("template", "has_account", "plain_text") if name in changes}
+    way["template_id"] = step.get("template_id", 9)
     facts = replace(
         FACTS,
         lead=LEAD._replace(**lead),
-        contact=replace(CONTACT, **contact),
+        ways=(replace(WAY, contact=replace(CONTACT, **contact), **way),),
         step=replace(FACTS.step, **step),
         **changes,
     )

@@ -1,0 +1,187 @@
+"""What a person says about a contact of which nobody can know whether it was sent. Each word is kept with the row."""
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from brokers.models import User
+from brokers.refusal import Refused
+from campaigns.actions.locking import locked_log
+from campaigns.actions.running import sending_stop
+from campaigns.clock import Clock
+from campaigns.correcting import Correction, correct, settle_resent
+from campaigns.deciding import CALL_LEASE, SEND_LEASE, Dispatch, is_paced, slots_of
+from campaigns.decisions import Way
+from campaigns.dispatching import dispatch_all
+from campaigns.facts import Due, load
+from campaigns.models import LEFT_UNKNOWN, NOT_RESENT, RESENDING, UNSETTLED, CampaignLog, CampaignStatus, LogStatus
+from campaigns.reasons import explained
+from leads.models import Lead
+from messaging.base import Envelope
+from messaging.models import ChannelAccount, Direction, Message, MessageStatus
+from messaging.policy import CALL, judge
+from messaging.unsubscribe import unsubscribe_url
+from voice.actions import write_calls
+
+DELIVERED, SEND_AGAIN, LEAVE = "delivered", "send_again", "leave"
+NOT_DELIVERED = "not_delivered"
+
+
+@transaction.atomic
+def confirm_delivered(*, log: CampaignLog, now: datetime, by: User | None = None) -> CampaignLog:
+    """A person found out that it did arrive. Raises Refused `not_unknown`."""
+    current = _unsettled(log)
+    if current.reason == NOT_RESENT or current.message_id is None:
+        raise Refused("not_unknown", _("You said that it did not arrive; send it again, or leave it."))
+    _keep_word(current, DELIVERED, now, by)
+    Message.objects.filter(pk=current.message_id).update(
+        status=MessageStatus.SENT, sent_at=now, failed_at=None, error_code="", error=""
+    )
+    Lead.objects.filter(pk=current.lead_id).update(last_contacted_at=now)
+    correct([Correction(current.pk, current.message_id, LogStatus.SENT, "")], now)
+    return CampaignLog.objects.get(pk=current.pk)
+
+
+@transaction.atomic
+def leave_unknown(*, log: CampaignLog, now: datetime, by: User | None = None) -> CampaignLog:
+    """A person leaves it as it is; only the provider's callback may still correct it. Raises Refused `not_unknown`."""
+    current = _unsettled(log)
+    _keep_word(current, LEAVE, now, by)
+    CampaignLog.objects.filter(pk=current.pk).update(reason=LEFT_UNKNOWN)
+    return CampaignLog.objects.get(pk=current.pk)
+
+
+def send_again(*, log: CampaignLog, clock: Clock, by: User | None = None) -> CampaignLog:
+    """A person found out that it did not arrive: the same text goes out once more, as a message with a key of its own,
+    if the policy allows it now. The enrolment goes on as it would have.
+
+    Raises Refused `not_unknown`, `sending_stopped`, `campaign_paused`, `no_account`, `paced`, or the policy's own
+    reason; then nothing was said and nothing sent.
+    """
+    dispatch = _committed(log, clock.now(), by)
+    [(_dispatch, outcome)] = dispatch_all([dispatch], clock)
+    settle_resent(dispatch, outcome, clock.now())
+    return CampaignLog.objects.get(pk=log.pk)
+
+
+def _unsettled(log: CampaignLog) -> CampaignLog:
+    current = locked_log(log)
+    if current.status != LogStatus.FAILED or current.reason not in (*UNSETTLED, LEFT_UNKNOWN):
+        raise Refused("not_unknown", _("It is known by now what became of this contact."))
+    return current
+
+
+def _keep_word(log: CampaignLog, word: str, now: datetime, by: User | None) -> None:
+    """Who said what of which message, for ever."""
+    said = {"what": word, "message": log.message_id, "by": by and by.pk, "name": str(by or ""), "at": now.isoformat()}
+    response = {**log.response, "said": [*log.response.get("said", []), said]}
+    CampaignLog.objects.filter(pk=log.pk).update(response=response)
+
+
+@transaction.atomic
+def _committed(log: CampaignLog, now: datetime, by: User | None) -> Dispatch:
+    """The new message, written before its provider is asked; a crash from here on leaves it unknown once more."""
+    current = _unsettled(log)
+    _check_runs(current)
+    _keep_word(current, SEND_AGAIN, now, by)
+    original = current.message
+    assert original is not None
+    Message.objects.filter(pk=original.pk).update(
+        status=MessageStatus.FAILED, failed_at=now, error_code=NOT_DELIVERED, error=""
+    )
+    due, number, basis = _allowed(current, now)
+    account, way = due.accounts[number], due.facts.ways[number]
+    if account is None:
+        raise _refused("no_account")
+    slot_at = _slot(account, now)
+    row = _new_message(current, original, account, way, basis | {"resent_by": by and by.pk}, now)
+    CampaignLog.objects.filter(pk=current.pk).update(
+        message=row,
+        reason=RESENDING,
+        executed_at=now,
+        dispatched_at=now,
+        lease_until=now + (CALL_LEASE if way.channel == CALL else SEND_LEASE),
+    )
+    return Dispatch(due, account, _envelope(row, way), slot_at, now, number)
+
+
+def _check_runs(log: CampaignLog) -> None:
+    stopped = sending_stop(log.campaign.broker)
+    if stopped:
+        raise Refused("sending_stopped", stopped)
+    if log.campaign.status == CampaignStatus.PAUSED:
+        raise _refused("campaign_paused")
+
+
+def _allowed(log: CampaignLog, now: datetime) -> tuple[Due, int, dict[str, Any]]:
+    """The facts as they are now, the way it went, and why it is allowed; the contact it replaces counts no more."""
+    found = load([log.pk], now)
+    if not found:
+        raise _refused("internal_error")
+    lead = found[0].facts.lead
+    if lead.deleted_at is not None or lead.treatment_type == "hold":
+        raise _refused("deleted" if lead.deleted_at else "hold")
+    number = next((n for n, way in enumerate(found[0].facts.ways) if way.channel == log.channel), 0)
+    verdict = judge(found[0].facts.ways[number].contact, now)
+    if not verdict.allowed:
+        raise _refused(verdict.reason, verdict.until)
+    return found[0], number, verdict.basis()
+
+
+def _slot(account: ChannelAccount, now: datetime) -> datetime:
+    if not is_paced(account, now):
+        return now
+    slot = slots_of(Counter([account.pk]), now)[account.pk][0]
+    if not slot.is_given:
+        raise _refused("paced", slot.at)
+    return slot.at
+
+
+def _refused(reason: str, until: datetime | None = None) -> Refused:
+    when = _(" Possible from %(moment)s.") % {"moment": f"{until:%Y-%m-%d %H:%M %Z}"} if until else ""
+    return Refused(reason, f"{explained(reason)}{when}")
+
+
+def _new_message(
+    log: CampaignLog, original: Message, account: ChannelAccount, way: Way, basis: dict[str, Any], now: datetime
+) -> Message:
+    earlier = Message.objects.filter(lead=log.lead_id, dedupe_key__startswith=f"resend:{log.pk}:").count()
+    row = Message.objects.create(
+        broker_id=log.broker_id,
+        lead_id=log.lead_id,
+        channel=way.channel,
+        direction=Direction.OUT,
+        account=account,
+        template_id=original.template_id,
+        purpose=way.contact.purpose,
+        address=way.contact.address,
+        subject=original.subject,
+        body=original.body,
+        status=MessageStatus.SENDING,
+        dedupe_key=f"resend:{log.pk}:{earlier + 1}",
+        basis=basis,
+        sandbox=original.sandbox,
+        created_at=now,
+        sending_at=now,
+    )
+    if way.channel == CALL:
+        write_calls([(row.pk, row.broker_id, row.lead_id, row.address)], now=now)
+    return row
+
+
+def _envelope(row: Message, way: Way) -> Envelope:
+    link = unsubscribe_url(broker_id=row.broker_id, lead_id=row.lead_id, channel=row.channel, address=row.address)
+    return Envelope(
+        message_id=row.pk,
+        key=row.dedupe_key,
+        channel=row.channel,
+        address=row.address,
+        subject=row.subject,
+        body=row.body,
+        purpose=row.purpose,
+        unsubscribe_url=link if row.channel == "email" else "",
+        language=way.template.language if way.template else "es",
+    )
