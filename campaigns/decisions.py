@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from leads.filters import found_by
 from messaging.policy import Check, ContactFacts, Verdict, is_revoked, judge
 from templates_app.merge import CompiledText, MissingVariable
 from templates_app.variables import Surroundings, values_for
@@ -222,7 +223,10 @@ def _person(facts: StepFacts, now: datetime, checks: list[Check]) -> Decision | 
 
 
 def _conditions(facts: StepFacts, now: datetime, checks: list[Check]) -> Decision | None:
-    checks += [Check("condition", held, {"key": key, "value": value}) for key, value, held in facts.conditions]
+    checks += [
+        Check("condition", held, {"key": key, "value": value} | ({} if held else found_by(facts.lead, key)))
+        for key, value, held in facts.conditions
+    ]
     broken = next((key for key, _, held in facts.conditions if not held), "")
     return Skip(f"condition:{broken}", checks=tuple(checks)) if broken else None
 

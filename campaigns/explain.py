@@ -1,6 +1,7 @@
 """Why a lead is, or is not, in a campaign; why each step went as it did; and what the next one waits for.
 
-The answers come from the same `decide`, the same filters and the stored evidence as the engine's own.
+The answers come from the same `decide`, the same filters and the stored evidence as the engine's own. `as_text` in
+campaigns.telling puts them in sentences.
 """
 
 from collections.abc import Iterator
@@ -8,19 +9,20 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.utils.translation import gettext as _
-
 from brokers.models import Platform
 from brokers.refusal import Refused
-from campaigns.decisions import Act, Decision, Exit, Postpone, Skip, decide
+from campaigns.deciding import is_paced
+from campaigns.decisions import Act, Decision, Postpone, Skip, decide
 from campaigns.enrollment import is_held_out
-from campaigns.facts import load
+from campaigns.facts import Due, load
 from campaigns.models import Campaign, CampaignLog, CampaignStatus, Enrollment, EnrollmentStatus, LogStatus, Trigger
-from campaigns.reasons import CHECKS, explained, remedy
 from campaigns.triggers import Window, became
-from leads.filters import LeadFilter
+from leads.filters import LeadFilter, found_by
 from leads.models import Lead
 from messaging.policy import Check
+
+# More postponements in a row than this are foreseen by nobody.
+FORESIGHT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +31,30 @@ class StepStory:
 
     step: int
     action: str
+    channel: str
     status: str
     reason: str
     planned_at: datetime
     due_at: datetime
     executed_at: datetime | None
     checks: list[dict[str, Any]]
+    said: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class NextDecision:
-    """What the engine would decide about the pending step at the moment that was asked for."""
+    """What the engine would decide about the pending step at the moment that was asked for.
+
+    `until` is when it would look again; `first_at` the first moment at which the step could be carried out if nothing
+    but the time changes (None: never); `to_change` are the reason codes of what would have to change for that.
+    """
 
     outcome: str
     reason: str
     until: datetime | None
     checks: list[dict[str, Any]]
+    first_at: datetime | None = None
+    to_change: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +75,19 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`entries` tell what happened; `obstacles` what keeps the lead from entering (again) now."""
+    """`entries` tell what happened; `obstacles` what keeps the lead from entering (again) now, `may_enter_at` the first
+    moment at which nothing does if only time goes by (None: something else must change). `timezone` is the broker's."""
 
     campaign_id: int
     lead_id: int
     at: datetime
+    timezone: str
     entries: list[Entry] = field(default_factory=list)
     obstacles: list[Check] = field(default_factory=list)
+    may_enter_at: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"obstacles": [check.as_json() for check in self.obstacles]}
 
 
 def explain(campaign: Campaign, lead: Lead, now: datetime) -> Explanation:
@@ -82,12 +95,15 @@ def explain(campaign: Campaign, lead: Lead, now: datetime) -> Explanation:
     if lead.broker_id != campaign.broker_id:
         raise Refused("lead_unknown", f"lead={lead.pk} is no lead of this campaign's brokerage")
     enrolments = list(Enrollment.objects.filter(campaign=campaign, lead=lead).order_by("entry", "sandbox"))
+    obstacles = list(_entering(campaign, lead, enrolments, now))
     return Explanation(
         campaign_id=campaign.pk,
         lead_id=lead.pk,
         at=now,
+        timezone=campaign.broker.timezone,
         entries=[_entry(campaign, row, now) for row in enrolments],
-        obstacles=list(_entering(campaign, lead, enrolments, now)),
+        obstacles=obstacles,
+        may_enter_at=_may_enter_at(obstacles, now),
     )
 
 
@@ -111,23 +127,54 @@ def _story(log: CampaignLog) -> StepStory:
     return StepStory(
         step=log.step_number,
         action=log.action,
+        channel=log.channel,
         status=log.status,
         reason=log.reason,
         planned_at=log.planned_at,
         due_at=log.due_at,
         executed_at=log.executed_at,
         checks=log.response.get("checks", []),
+        said=log.response.get("said", []),
     )
 
 
-def _next(campaign: Campaign, log: CampaignLog, now: datetime) -> NextDecision | None:
+def _next(campaign: Campaign, log: CampaignLog, now: datetime) -> NextDecision:
     if log.dispatched_at is not None:
         return NextDecision("in_flight", "", log.lease_until, [])
+    moment = max(now, log.due_at)
+    due = load([log.pk], moment)
+    if not due:
+        return NextDecision("waits", "internal_error", None, [], None, ["internal_error"])
+    decision = decide(due[0].facts, moment)
+    following = _described(decision, log.due_at, now)
     reason = _standstill(campaign)
     if reason:
-        return NextDecision("waits", reason, None, [])
-    due = load([log.pk], max(now, log.due_at))
-    return _described(decide(due[0].facts, max(now, log.due_at)), log.due_at, now) if due else None
+        return NextDecision("waits", reason, None, following.checks, None, [reason, *following.to_change])
+    first_at, obstacle = _first_moment(log, due[0], decision, moment)
+    return NextDecision(
+        following.outcome, following.reason, following.until, following.checks, first_at, [obstacle] if obstacle else []
+    )
+
+
+def _first_moment(log: CampaignLog, due: Due, decision: Decision, moment: datetime) -> tuple[datetime | None, str]:
+    """When the step is carried out if nothing happens but that time goes by; else what stands in its way for good."""
+    for _round in range(FORESIGHT):
+        if not isinstance(decision, Postpone):
+            break
+        moment = decision.until
+        found = load([log.pk], moment)
+        if not found:
+            return None, "internal_error"
+        due, decision = found[0], decide(found[0].facts, moment)
+    if isinstance(decision, Act):
+        return _slot(due, decision, moment), ""
+    return None, getattr(decision, "reason", "")
+
+
+def _slot(due: Due, act: Act, moment: datetime) -> datetime:
+    account = due.accounts[act.way] if due.accounts else None
+    is_waited_for = account is not None and account.next_slot_at is not None and is_paced(account, moment)
+    return max(moment, account.next_slot_at) if account and account.next_slot_at and is_waited_for else moment
 
 
 def _standstill(campaign: Campaign) -> str:
@@ -145,10 +192,10 @@ def _described(decision: Decision, due_at: datetime, now: datetime) -> NextDecis
     checks = [check.as_json() for check in decision.checks]
     if isinstance(decision, Postpone):
         return NextDecision("postpone", decision.reason, decision.until, checks)
-    if isinstance(decision, Skip | Exit):
-        return NextDecision(type(decision).__name__.lower(), decision.reason, None, checks)
-    assert isinstance(decision, Act)
-    return NextDecision("act", "", due_at if due_at > now else None, checks)
+    if isinstance(decision, Act):
+        return NextDecision("act", "", due_at if due_at > now else None, checks)
+    outcome, reason = "skip" if isinstance(decision, Skip) else "exit", getattr(decision, "reason", "")
+    return NextDecision(outcome, reason, None, checks, None, [reason])
 
 
 def _entering(campaign: Campaign, lead: Lead, enrolments: list[Enrollment], now: datetime) -> Iterator[Check]:
@@ -164,6 +211,15 @@ def _entering(campaign: Campaign, lead: Lead, enrolments: list[Enrollment], now:
         yield from _trigger(campaign, lead, now)
 
 
+def _may_enter_at(obstacles: list[Check], now: datetime) -> datetime | None:
+    """Only the re-entry rule gives way to time alone; a trigger asks for something to happen."""
+    missing = [check for check in obstacles if not check.passed]
+    if not missing:
+        return now
+    free_at = missing[0].values.get("free_at") if len(missing) == 1 else None
+    return datetime.fromisoformat(free_at) if free_at else None
+
+
 def _reentry(campaign: Campaign, enrolments: list[Enrollment], now: datetime) -> Check:
     """An entry that runs blocks; a finished one does until the re-entry days are over, or for ever."""
     last = enrolments[-1] if enrolments else None
@@ -177,64 +233,15 @@ def _reentry(campaign: Campaign, enrolments: list[Enrollment], now: datetime) ->
 
 
 def _trigger(campaign: Campaign, lead: Lead, now: datetime) -> Iterator[Check]:
+    """The trigger's condition clause by clause, and whether it came true while the campaign was looking."""
     this_lead = Lead.objects.filter(pk=lead.pk)
-    for clause in LeadFilter.clauses(campaign.trigger_condition, now=now):
-        yield Check("trigger", this_lead.filter(clause.q).exists(), {"key": clause.key, "value": clause.value})
     since = campaign.collects_from
-    happened = since is not None and became(campaign, Window(since, now))[0].filter(pk=lead.pk).exists()
+    try:
+        for clause in LeadFilter.clauses(campaign.trigger_condition, now=now):
+            values = {"key": clause.key, "value": clause.value} | found_by(lead, clause.key)
+            yield Check("trigger", this_lead.filter(clause.q).exists(), values)
+        happened = since is not None and became(campaign, Window(since, now))[0].filter(pk=lead.pk).exists()
+    except Refused as refused:
+        yield Check("trigger", False, {"error": str(refused)})
+        return
     yield Check("became_true", happened, {"since": since.isoformat() if since else None})
-
-
-def as_text(explanation: Explanation) -> str:
-    """The explanation in sentences, in the active language."""
-    lines = [line for entry in explanation.entries for line in _entry_lines(entry)]
-    if not explanation.entries:
-        lines.append(_("The lead was never in this campaign."))
-    lines.append(_("Could it enter now?"))
-    lines += [f"  {_check_line(check.as_json())}" for check in explanation.obstacles]
-    return "\n".join(lines)
-
-
-def _entry_lines(entry: Entry) -> Iterator[str]:
-    yield _("Entry %(entry)s, %(at)s, by %(trigger)s: %(status)s%(why)s") % {
-        "entry": entry.entry,
-        "at": f"{entry.enrolled_at:%Y-%m-%d %H:%M %Z}",
-        "trigger": Trigger(entry.trigger).label,
-        "status": EnrollmentStatus(entry.status).label,
-        "why": f" – {explained(entry.exit_reason)}" if entry.exit_reason else "",
-    }
-    for story in entry.steps:
-        yield from _story_lines(story)
-    if entry.next is not None:
-        yield from _next_lines(entry.next)
-
-
-def _story_lines(story: StepStory) -> Iterator[str]:
-    at = story.executed_at or story.due_at
-    status = LogStatus(story.status).label
-    yield f"  {story.step}. {story.action}: {status}, {at:%Y-%m-%d %H:%M %Z}"
-    if story.reason:
-        yield f"     {explained(story.reason)} {remedy(story.reason)}"
-    yield from (f"     {_check_line(check)}" for check in story.checks)
-
-
-def _next_lines(decision: NextDecision) -> Iterator[str]:
-    outcomes = {
-        "act": _("it would go out"),
-        "in_flight": _("it is with the provider"),
-        "waits": _("it waits"),
-        "postpone": _("it would be postponed"),
-        "skip": _("it would be skipped"),
-        "exit": _("the enrolment would end"),
-    }
-    until = f", {decision.until:%Y-%m-%d %H:%M %Z}" if decision.until else ""
-    yield f"  → {outcomes[decision.outcome]}{until}"
-    if decision.reason:
-        yield f"     {explained(decision.reason)} {remedy(decision.reason)}"
-    yield from (f"     {_check_line(check)}" for check in decision.checks)
-
-
-def _check_line(check: dict[str, Any]) -> str:
-    values = ", ".join(f"{key}={value}" for key, value in check.items() if key not in ("check", "passed"))
-    label = CHECKS.get(check["check"], check["check"])
-    return f"{'✓' if check['passed'] else '✗'} {label}{f' ({values})' if values else ''}"

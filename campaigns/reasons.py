@@ -117,6 +117,18 @@ CHECKS = {
 }
 
 
+# What would have to change where a check of entering says no.
+ENTRY_REMEDIES = {
+    "campaign_active": _("Activate or resume the campaign."),
+    "lead_present": _("The lead would have to come again."),
+    "may_enter": _("The campaign's re-entry days must be over, or the rule allow another entry."),
+    "room": _("Raise the number of leads the campaign takes in."),
+    "not_held_out": _("Nothing: held-out leads show what happens without the campaign."),
+    "trigger": _("The lead would have to meet the condition."),
+    "became_true": _("It has to happen while the campaign is active; or enrol the lead by hand."),
+}
+
+
 def explained(code: str) -> str:
     """A sentence for a code such as `condition:score_min`; unknown codes (a provider's own) stand for themselves."""
     kind, _colon, detail = code.partition(":")

@@ -296,3 +296,40 @@ def _stored(given: Any, cleaned: Any) -> Any:
     if isinstance(cleaned, Decimal):
         return given if isinstance(given, int) else str(cleaned)
     return cleaned.isoformat() if isinstance(cleaned, datetime) else cleaned
+
+
+# The column that each key looks at, to show what it found there.
+COLUMNS = {
+    "score_min": "lead_score",
+    "score_max": "lead_score",
+    "stage": "pipeline_stage",
+    "status": "status",
+    "qualification": "qualification",
+    "treatment": "treatment_type",
+    "inactivity_days": "last_activity_at",
+    "in_stage_days": "stage_entered_at",
+    "tags_any": "tags",
+    "tags_all": "tags",
+    "assigned": "assigned_to_id",
+    "source": "source",
+    "language": "language",
+    "location": "location",
+    "has_email": "email",
+    "has_phone": "phone",
+    "has_telegram": "telegram_chat_id",
+    "budget_min": "budget_amount",
+    "budget_max": "budget_amount",
+    "never_contacted": "last_contacted_at",
+    "created_after": "created_at",
+    "created_before": "created_at",
+}
+
+
+def found_by(lead: Any, key: str) -> dict[str, Any]:
+    """What a condition's key finds on a lead, as `{"found": …}` in JSON; empty where `lead` does not carry it."""
+    value = getattr(lead, COLUMNS.get(key, ""), EMPTY)
+    if value is EMPTY:
+        return {}
+    if isinstance(value, datetime):
+        return {"found": value.isoformat()}
+    return {"found": str(value) if isinstance(value, Decimal) else value}

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from brokers.models import Broker
-from campaigns.explain import as_text, explain
+from campaigns.explain import explain
 from campaigns.ledger import verify
 from campaigns.models import Action, Campaign, CampaignLog, Enrollment, EnrollmentStatus, LogStatus
+from campaigns.telling import as_text
 from leads.models import Lead, Stage
 
 

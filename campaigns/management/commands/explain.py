@@ -4,8 +4,9 @@ from typing import Any
 
 from brokers.commands import Command as BaseCommand
 from brokers.refusal import Refused
-from campaigns.explain import as_text, explain
+from campaigns.explain import explain
 from campaigns.models import Campaign
+from campaigns.telling import as_text
 from leads.models import Lead
 
 
