@@ -1,3 +1,3 @@
-from campaigns.admin import brokerage, campaign, history
+from campaigns.admin import brokerage, campaign, enrollment, history, platform, unknowns
 
-__all__ = ["brokerage", "campaign", "history"]
+__all__ = ["brokerage", "campaign", "enrollment", "history", "platform", "unknowns"]

@@ -7,9 +7,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from brokers.admin_base import TenantForm, who
+from brokers.admin_verbs import HasVerbs
 from campaigns.actions import SETTINGS, create_campaign, edit_campaign, save_steps
 from campaigns.admin.steps import StepFormSet, StepInline, checked_condition, condition_help
-from campaigns.admin.verbs import HasVerbs
+from campaigns.admin.verbs import VERBS
 from campaigns.models import Campaign, CampaignStatus
 from leads.filters import LeadFilter
 
@@ -25,7 +26,7 @@ class CampaignAdmin(HasVerbs):
 
     form = CampaignForm
     inlines = (StepInline,)
-    change_form_template = "admin/campaigns/campaign/change_form.html"
+    verbs = VERBS
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("name", "description", "channel")}),
         (_("Whom it takes in"), {"fields": ("triggered_by", "trigger_condition", "max_contacts")}),
@@ -55,6 +56,9 @@ class CampaignAdmin(HasVerbs):
         """The channel binds who is under way; what was activated keeps it."""
         fields = tuple(super().get_readonly_fields(request, obj))
         return (*fields, "channel") if obj is not None and obj.activated_at else fields
+
+    def may_press(self, request: HttpRequest, row: Campaign) -> bool:
+        return self.has_view_permission(request, row)
 
     # What ended is looked at only, and what was activated once is a record.
 

@@ -1,7 +1,7 @@
 from django.contrib import admin
 
 from brokers.admin_base import HistoryAdmin
-from campaigns.models import CampaignLog, CampaignStep, CampaignVersion, Enrollment, Sweep
+from campaigns.models import CampaignLog, CampaignStep, CampaignVersion, Sweep
 
 
 @admin.register(CampaignVersion)
@@ -19,14 +19,6 @@ class CampaignStepAdmin(HistoryAdmin):
     list_filter = ("action",)
     list_select_related = ("campaign", "message_template")
     search_fields = ("campaign__name", "message_template__name")
-
-
-@admin.register(Enrollment)
-class EnrollmentAdmin(HistoryAdmin):
-    list_display = ("campaign", "lead", "entry", "trigger", "status", "exit_reason", "enrolled_at", "finished_at")
-    list_filter = ("status", "trigger", "campaign")
-    list_select_related = ("campaign", "lead")
-    search_fields = ("campaign__name", "lead__name", "lead__phone", "lead__email")
 
 
 @admin.register(CampaignLog)

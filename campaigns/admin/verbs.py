@@ -1,33 +1,43 @@
-"""The verbs of a campaign as pages: what will happen, a button, and what was refused."""
+"""The buttons of a campaign."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from django import forms
-from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from brokers.admin_base import TenantAdmin, who
+from brokers.admin_verbs import Verb, VerbForm
 from brokers.refusal import Refused
-from campaigns.actions import activate, complete, matching_leads, pause, resume
+from campaigns.actions import (
+    ResumePolicy,
+    activate,
+    backlog,
+    complete,
+    matching_leads,
+    move_enrollments,
+    pause,
+    preview_move,
+    resume,
+    versions_in_use,
+)
 from campaigns.admin.steps import checked_condition
 from campaigns.enrollment import chosen_leads, enroll_leads
+from campaigns.explain import explain
 from campaigns.models import Campaign, CampaignStatus, Trigger
+from campaigns.telling import as_text
 from leads.filters import LeadFilter
 from leads.models import Lead
 
 COUNTED = 10_000
+# As many versions are offered to move to.
+OFFERED = 10
 
 
-class ActivateForm(forms.Form):
+class ActivateForm(VerbForm):
     include_matching = forms.BooleanField(
         label=gettext_lazy("Take in the leads that match already"),
         required=False,
@@ -35,7 +45,7 @@ class ActivateForm(forms.Form):
     )
 
 
-class EnrolForm(forms.Form):
+class EnrolForm(VerbForm):
     """Chosen leads, or a condition; never neither, which would be everybody."""
 
     leads = forms.CharField(
@@ -82,9 +92,48 @@ def _pause(campaign: Campaign, form: Any, now: datetime, by: Any) -> str:
     return _("%(campaign)s is paused; nothing more is decided.") % {"campaign": campaign}
 
 
+class ResumeForm(VerbForm):
+    policy = forms.ChoiceField(
+        label=gettext_lazy("What was due meanwhile"),
+        choices=ResumePolicy.choices,
+        initial=ResumePolicy.SHIFT,
+        required=False,
+        widget=forms.RadioSelect,
+    )
+    collect = forms.BooleanField(
+        label=gettext_lazy("Take in the leads that qualified meanwhile"),
+        required=False,
+        help_text=gettext_lazy("Otherwise it waits for what happens from now on"),
+    )
+
+
 def _resume(campaign: Campaign, form: Any, now: datetime, by: Any) -> str:
-    resume(campaign=campaign, now=now, by=by)
-    return _("%(campaign)s goes on; what was due is due later by the pause.") % {"campaign": campaign}
+    given = form.cleaned_data
+    policy = given["policy"] or ResumePolicy.SHIFT
+    resume(campaign=campaign, now=now, by=by, policy=policy, collect=given["collect"])
+    return {
+        ResumePolicy.SHIFT: _("%(campaign)s goes on; what was due is due later by the pause."),
+        ResumePolicy.SEND: _("%(campaign)s goes on; what is overdue goes out from now on."),
+        ResumePolicy.SKIP: _("%(campaign)s goes on; overdue steps were skipped."),
+    }[ResumePolicy(policy)] % {"campaign": campaign}
+
+
+def _backlog(campaign: Campaign, now: datetime) -> list[str]:
+    """What each way to resume would do, in numbers."""
+    try:
+        found = backlog(campaign, now)
+    except Refused as refusal:
+        return refusal.faults or [str(refusal)]
+    counts = {"waiting": found.waiting, "overdue": found.overdue}
+    lines = [
+        _("%(waiting)s steps wait; %(overdue)s of them are overdue.") % counts,
+        _("Shift: all %(waiting)s are due later by the pause.") % counts,
+        _("Send: the %(overdue)s overdue ones go out from now on, as fast as the accounts allow.") % counts,
+        _("Skip: the %(overdue)s overdue ones are skipped, and the steps after them follow.") % counts,
+    ]
+    if found.qualified is not None:
+        lines.append(_("Leads that qualified meanwhile: %(count)s") % {"count": found.qualified})
+    return lines
 
 
 def _complete(campaign: Campaign, form: Any, now: datetime, by: Any) -> str:
@@ -113,70 +162,76 @@ def _matching(campaign: Campaign, now: datetime) -> list[str]:
     return [_("Leads that match the trigger's condition now: %(number)s") % {"number": number}]
 
 
-def _nothing(campaign: Campaign, now: datetime) -> list[str]:
-    return []
+class MoveForm(VerbForm):
+    to = forms.TypedChoiceField(label=gettext_lazy("To version"), coerce=int)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        numbers = self.row.versions.order_by("-number").values_list("number", flat=True)[:OFFERED]
+        self.fields["to"].choices = [(number, number) for number in numbers]  # type: ignore[attr-defined]
 
 
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """A button: in which states it is offered, what it asks, tells and does."""
+def _move(campaign: Campaign, form: Any, now: datetime, by: Any) -> str:
+    done = move_enrollments(campaign=campaign, to=form.cleaned_data["to"], now=now, by=by)
+    return _("%(moved)d enrolments moved, %(completed)d ended, %(in_flight)d stay: their step is being sent.") % {
+        "moved": done.moved,
+        "completed": done.completed,
+        "in_flight": done.in_flight,
+    }
 
-    name: str
-    title: Any
-    states: frozenset[str]
-    run: Callable[[Campaign, Any, datetime, Any], str]
-    form: type[forms.Form] = forms.Form
-    tells: Callable[[Campaign, datetime], list[str]] = _nothing
 
-    @property
-    def url_name(self) -> str:
-        return f"campaigns_campaign_{self.name}"
+def _versions(campaign: Campaign, now: datetime) -> list[str]:
+    """Who is on which version, and what moving everybody there would do."""
+    lines = []
+    for version in versions_in_use(campaign)[:OFFERED]:
+        move = preview_move(campaign=campaign, to=version.number)
+        lines.append(
+            _(
+                "Version %(number)s of %(at)s, %(steps)s steps: %(under_way)s under way of %(enrolled)s. "
+                "Moving the others here: %(moved)s go on, %(completed)s end, %(in_flight)s stay."
+            )
+            % {
+                "number": version.number,
+                "at": f"{timezone.localtime(version.at):%Y-%m-%d %H:%M}",
+                "steps": version.steps,
+                "under_way": version.under_way,
+                "enrolled": version.enrolled,
+                "moved": move.moved,
+                "completed": move.completed,
+                "in_flight": move.in_flight,
+            }
+        )
+    return lines
+
+
+class ExplainForm(VerbForm):
+    lead = forms.ModelChoiceField(
+        queryset=Lead.objects.none(),
+        label=gettext_lazy("Lead"),
+        widget=forms.NumberInput(attrs={"class": "vIntegerField"}),
+        help_text=gettext_lazy("The lead's number"),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["lead"].queryset = Lead.objects.filter(broker=self.row.broker_id)  # type: ignore[attr-defined]
+
+
+def _explained(campaign: Campaign, form: Any, now: datetime, by: Any) -> str:
+    return as_text(explain(campaign, form.cleaned_data["lead"], now))
+
+
+def _is(*states: str) -> Any:
+    return lambda campaign: campaign.status in states
 
 
 DRAFT, ACTIVE, PAUSED = CampaignStatus.DRAFT, CampaignStatus.ACTIVE, CampaignStatus.PAUSED
 VERBS = (
-    Verb("activate", gettext_lazy("Activate"), frozenset({DRAFT}), _activate, ActivateForm, _matching),
-    Verb("pause", gettext_lazy("Pause"), frozenset({ACTIVE}), _pause),
-    Verb("resume", gettext_lazy("Resume"), frozenset({PAUSED}), _resume),
-    Verb("complete", gettext_lazy("Complete"), frozenset({ACTIVE, PAUSED}), _complete),
-    Verb("enrol", gettext_lazy("Enrol leads"), frozenset({ACTIVE}), _enrol, EnrolForm),
+    Verb("activate", gettext_lazy("Activate"), _activate, _is(DRAFT), ActivateForm, _matching),
+    Verb("pause", gettext_lazy("Pause"), _pause, _is(ACTIVE)),
+    Verb("resume", gettext_lazy("Resume"), _resume, _is(PAUSED), ResumeForm, _backlog),
+    Verb("complete", gettext_lazy("Complete"), _complete, _is(ACTIVE, PAUSED)),
+    Verb("enrol", gettext_lazy("Enrol leads"), _enrol, _is(ACTIVE), EnrolForm),
+    Verb("explain", gettext_lazy("Why?"), _explained, form=ExplainForm, is_question=True),
+    Verb("move", gettext_lazy("Versions"), _move, _is(ACTIVE, PAUSED), MoveForm, _versions),
 )
-
-
-class HasVerbs(TenantAdmin):
-    """The part of CampaignAdmin that shows the buttons and serves their pages."""
-
-    def get_urls(self) -> list[Any]:
-        pages = [
-            path(
-                f"<path:object_id>/{verb.name}/",
-                self.admin_site.admin_view(partial(self.verb_view, verb=verb)),
-                name=verb.url_name,
-            )
-            for verb in VERBS
-        ]
-        return [*pages, *super().get_urls()]
-
-    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
-        campaign = self.get_object(request, object_id)
-        offered = [verb for verb in VERBS if campaign is not None and campaign.status in verb.states]
-        kwargs["extra_context"] = {**(kwargs.get("extra_context") or {}), "verbs": offered}
-        return super().change_view(request, object_id, *args, **kwargs)
-
-    def verb_view(self, request: HttpRequest, object_id: str, *, verb: Verb) -> HttpResponse:
-        campaign = self.row_or_404(request, object_id)
-        form = verb.form(request.POST if request.method == "POST" else None)
-        if form.is_bound and form.is_valid():
-            self._run(request, campaign, verb, form)
-            return HttpResponseRedirect(reverse("admin:campaigns_campaign_change", args=[campaign.pk]))
-        lines = verb.tells(campaign, self.now())
-        return self.verb_page(request, title=verb.title, form=form, row=campaign, lines=lines)
-
-    def _run(self, request: HttpRequest, campaign: Campaign, verb: Verb, form: forms.Form) -> None:
-        try:
-            done = verb.run(campaign, form, self.now(), who(request))
-        except Refused as refusal:
-            for fault in refusal.faults or [str(refusal)]:
-                self.message_user(request, fault, messages.ERROR)
-        else:
-            self.message_user(request, done, messages.SUCCESS)

@@ -1,12 +1,14 @@
 """The buttons of a campaign."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from campaigns.actions import create_campaign, save_steps
-from campaigns.models import Campaign, CampaignStatus, Enrollment
+from campaigns.actions import activate, create_campaign, pause, save_steps
+from campaigns.enrollment import enroll_leads
+from campaigns.models import Campaign, CampaignLog, CampaignStatus, Enrollment
 from leads.models import Lead
 from tests.brokers.admin_pages import admin_url, errors, form_data, said, signed_in
 from tests.brokers.everything import NOW, Brokerage
@@ -55,10 +57,10 @@ def test_campaign_lives_by_its_buttons(browser: Client, spring: Campaign) -> Non
 @pytest.mark.parametrize(
     ("status", "offered"),
     [
-        ("draft", ["activate"]),
-        ("active", ["pause", "complete", "enrol"]),
-        ("paused", ["resume", "complete"]),
-        ("completed", []),
+        ("draft", ["activate", "explain"]),
+        ("active", ["pause", "complete", "enrol", "explain", "move"]),
+        ("paused", ["resume", "complete", "explain", "move"]),
+        ("completed", ["explain"]),
     ],
 )
 def test_buttons_are_those_of_the_status(browser: Client, spring: Campaign, status: str, offered: list[str]) -> None:
@@ -67,7 +69,7 @@ def test_buttons_are_those_of_the_status(browser: Client, spring: Campaign, stat
     html = page.content.decode()
     assert [
         verb
-        for verb in ("activate", "pause", "resume", "complete", "enrol")
+        for verb in ("activate", "pause", "resume", "complete", "enrol", "explain", "move")
         if f'"{admin_url(Campaign, verb, spring.pk)}"' in html
     ] == offered
 
@@ -150,3 +152,36 @@ def test_unclear_choice_is_refused(
     assert errors(answer)[field][0].startswith(fault)
     assert Lead.objects.count() == 1
     assert enrolled(spring) == set()
+
+
+@pytest.mark.parametrize("policy", ["shift", "send", "skip"])
+def test_resume_shows_what_waits_and_does_what_was_chosen(browser: Client, spring: Campaign, policy: str) -> None:
+    activate(campaign=spring, now=NOW)
+    enroll_leads(campaign=spring, leads=Lead.objects.all(), trigger="manual", now=NOW)
+    pause(campaign=spring, now=NOW + timedelta(hours=1))
+    page = browser.get(admin_url(Campaign, "resume", spring.pk))
+    assert "1 steps wait; 1 of them are overdue." in page.content.decode()
+    press(browser, spring, "resume", policy=policy)
+    log = CampaignLog.objects.get(campaign=spring)
+    outcome = (log.status, log.due_at > NOW)
+    assert outcome == {"shift": ("pending", True), "send": ("pending", True), "skip": ("skipped", False)}[policy]
+
+
+def test_versions_page_shows_who_is_where_and_moves(browser: Client, spring: Campaign, aurora: Brokerage) -> None:
+    activate(campaign=spring, now=NOW)
+    enroll_leads(campaign=spring, leads=Lead.objects.all(), trigger="manual", now=NOW)
+    spec = {"action": "send_message", "message_template": aurora.template}
+    save_steps(campaign=spring, specs=[spec, spec], now=NOW)
+    page = browser.get(admin_url(Campaign, "move", spring.pk)).content.decode()
+    assert "2 steps: 0 under way of 0. Moving the others here: 1 go on, 0 end, 0 stay." in page
+    assert said(press(browser, spring, "move", to=2)) == [
+        "1 enrolments moved, 0 ended, 0 stay: their step is being sent."
+    ]
+    assert Enrollment.objects.get(campaign=spring).version == 2
+
+
+def test_why_page_answers_about_own_leads_only(browser: Client, spring: Campaign, aurora: Brokerage) -> None:
+    url = admin_url(Campaign, "explain", spring.pk)
+    assert "The lead was never in this campaign." in browser.get(url, {"lead": aurora.lead.pk}).content.decode()
+    foreign = Brokerage("boreal").lead
+    assert "The lead was never" not in browser.get(url, {"lead": foreign.pk}).content.decode()
