@@ -149,7 +149,25 @@ def test_pipeline_graph_prints_the_table(db: None) -> None:
     assert ("agendado", "ganado") in moves
 
 
-COMMANDS = ("run_campaign", "run_campaigns", "explain", "verify_ledger", "demo")
+def test_explain_speaks_the_language_that_is_asked_for(open_broker: Broker) -> None:
+    campaign, lead, words = a_campaign(open_broker), a_lead(open_broker), StringIO()
+    call_command("explain", campaign=campaign.pk, lead=lead.pk, language="es", stdout=words)
+    assert "El lead nunca estuvo en esta campaña." in words.getvalue()
+
+
+def test_sending_stops_and_goes_on_for_one_brokerage_or_all(open_broker: Broker) -> None:
+    lead = a_lead(open_broker)
+    enroll(a_campaign(open_broker), lead, now=datetime.now(UTC))
+    for words in ((), ("--broker", "abierta")):
+        assert len(said("sending", "stop", *words)["brokers"]) == len(words) // 2
+        call_command("run_campaigns", stdout=StringIO())
+        assert logs() == [(1, "pending", "")]
+        assert said("sending", "go-on", *words) == {"platform": None, "brokers": {}}
+    call_command("run_campaigns", stdout=StringIO())
+    assert logs() == [(1, "sent", "")]
+
+
+COMMANDS = ("run_campaign", "run_campaigns", "explain", "sending", "verify_ledger", "demo")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@ from argparse import ArgumentParser
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
+from django.utils import translation
+
 from brokers.commands import Command as BaseCommand
 from brokers.refusal import Refused
 from campaigns.explain import explain
@@ -18,6 +21,7 @@ class Command(BaseCommand):
         super().add_arguments(parser)
         parser.add_argument("--campaign", type=int, required=True, metavar="ID")
         parser.add_argument("--lead", type=int, required=True, metavar="ID")
+        parser.add_argument("--language", choices=[code for code, _name in settings.LANGUAGES], default="en")
 
     def perform(self, **options: Any) -> None:
         campaign = Campaign.objects.select_related("broker").filter(pk=options["campaign"]).first()
@@ -27,5 +31,5 @@ class Command(BaseCommand):
         if lead is None:
             raise Refused("lead_unknown", f"lead={options['lead']} is no lead of {campaign.broker}")
         found = explain(campaign, lead, datetime.now(UTC))
-        heading = f"{campaign.name} · {lead}\n"
-        self.answer(found.as_json(), heading + as_text(found), as_json=options["json"])
+        with translation.override(options["language"]):
+            self.answer(found.as_json(), f"{campaign.name} · {lead}\n{as_text(found)}", as_json=options["json"])
