@@ -124,7 +124,7 @@ def test_explain_answers_in_words_and_as_data(open_broker: Broker) -> None:
     said("run_campaigns")
     words = StringIO()
     call_command("explain", campaign=campaign.pk, lead=lead.pk, stdout=words)
-    assert "1. send_message: sent" in words.getvalue()
+    assert "1. Send a message (telegram): sent" in words.getvalue()
     assert said("explain", f"--campaign={campaign.pk}", f"--lead={lead.pk}")["entries"][0]["status"] == "completed"
 
 
