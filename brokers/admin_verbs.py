@@ -57,6 +57,9 @@ class HasVerbs(TenantAdmin):
     # Whether a row is gone from its list once a verb was done.
     leaves_list = False
 
+    class Media:
+        css: ClassVar[Any] = {"all": ["css/admin.css"]}
+
     def may_press(self, request: HttpRequest, row: Any) -> bool:
         return self._is_admin(request)
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.widgets import AdminSplitDateTime
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
@@ -20,9 +19,14 @@ from campaigns.models import Enrollment, EnrollmentStatus
 from campaigns.telling import as_text
 from leads.models import Lead
 
+# What browsers send and show in a field for a moment.
+LOCAL = "%Y-%m-%dT%H:%M"
+
 
 class PauseForm(VerbForm):
-    until = forms.SplitDateTimeField(label=gettext_lazy("Until"), widget=AdminSplitDateTime)
+    until = forms.DateTimeField(
+        label=gettext_lazy("Until"), widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=LOCAL)
+    )
 
 
 def _pause(enrollment: Enrollment, form: Any, now: datetime, by: Any) -> str:
@@ -76,4 +80,8 @@ class EnrollmentAdmin(HasVerbs, HistoryAdmin):
     @admin.display(description=gettext_lazy("Why?"))
     def explanation(self, row: Enrollment) -> str:
         lead = Lead.objects.filter(pk=row.lead_id).first()
-        return format_html("<pre>{}</pre>", as_text(explain(row.campaign, lead, self.now()))) if lead else ""
+        return (
+            format_html('<pre class="answer">{}</pre>', as_text(explain(row.campaign, lead, self.now())))
+            if lead
+            else ""
+        )

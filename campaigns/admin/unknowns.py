@@ -64,7 +64,7 @@ class UnknownOutcomeAdmin(HasVerbs, HistoryAdmin):
     actions = tuple(_for_all(verb) for verb in verbs)
     leaves_list = True
     ordering: ClassVar[Any] = ("executed_at",)
-    list_display = ("lead", "campaign", "step_number", "channel", "address", "dispatched_at", "why")
+    list_display = ("lead", "campaign", "step_number", "channel", "address", "dispatched_at", "error")
     list_filter = ("channel", "campaign")
     list_select_related = ("campaign", "lead", "message")
     search_fields = ("lead__name", "lead__phone", "lead__email")
@@ -93,6 +93,6 @@ class UnknownOutcomeAdmin(HasVerbs, HistoryAdmin):
     def error(self, row: UnknownOutcome) -> str:
         return " ".join(filter(None, (row.message.error_code, row.message.error))) if row.message else ""
 
-    @admin.display(description=gettext_lazy("what was said"))
+    @admin.display(description=gettext_lazy("what people said"))
     def said(self, row: UnknownOutcome) -> str:
         return "\n".join(f"{word['at']}: {word['name']}: {word['what']}" for word in row.response.get("said", []))

@@ -114,7 +114,7 @@ def test_enrolment_is_paused_stopped_and_begun_again_by_its_buttons(browser: Cli
     enroll(campaign, lead, now=now)
     until = (now.astimezone(ZoneInfo(broker.timezone)) + 5 * DAY).replace(hour=9, minute=0, second=0, microsecond=0)
     entry = enrolment_of(lead)
-    press(browser, Enrollment, "pause", entry.pk, until_0=f"{until:%Y-%m-%d}", until_1="09:00:00")
+    press(browser, Enrollment, "pause", entry.pk, until=f"{until:%Y-%m-%dT%H:%M}")
     assert (log_of(lead).due_at, log_of(lead).reason) == (until, "paused_until")
     press(browser, Enrollment, "stop", entry.pk)
     assert (enrolment_of(lead).status, log_of(lead).reason) == ("exited", "stopped")
