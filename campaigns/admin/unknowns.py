@@ -64,7 +64,7 @@ class UnknownOutcomeAdmin(HasVerbs, HistoryAdmin):
     actions = tuple(_for_all(verb) for verb in verbs)
     leaves_list = True
     ordering: ClassVar[Any] = ("executed_at",)
-    list_display = ("lead", "campaign", "step_number", "channel", "address", "dispatched_at", "error")
+    list_display = ("lead", "campaign", "step_number", "channel", "address", "dispatched_at", "code")
     list_filter = ("channel", "campaign")
     list_select_related = ("campaign", "lead", "message")
     search_fields = ("lead__name", "lead__phone", "lead__email")
@@ -88,6 +88,10 @@ class UnknownOutcomeAdmin(HasVerbs, HistoryAdmin):
     @admin.display(description=gettext_lazy("why it is here"))
     def why(self, row: UnknownOutcome) -> str:
         return f"{explained(row.reason)} {remedy(row.reason)}"
+
+    @admin.display(description=gettext_lazy("error code"))
+    def code(self, row: UnknownOutcome) -> str:
+        return row.message.error_code if row.message else ""
 
     @admin.display(description=gettext_lazy("error"))
     def error(self, row: UnknownOutcome) -> str:
