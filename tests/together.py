@@ -1,6 +1,8 @@
 """Several things at once, each in a thread with a database connection of its own."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Barrier, Thread
 from typing import Any
 
@@ -9,30 +11,73 @@ from django.db import connection
 from brokers.refusal import Refused
 
 PATIENCE = 60
+Work = Callable[[], Any]
 
 
-def together(*works: Callable[[], Any]) -> list[Any]:
+def together(*works: Work) -> list[Any]:
     """What each returned, or the reason for which it was refused. Raises what else one of them raised."""
-    barrier, said = Barrier(len(works)), list[Any](works)
+    barrier = Barrier(len(works))
 
-    def work(number: int) -> None:
+    def start() -> None:
+        barrier.wait(PATIENCE)
+
+    begun = [_begin(work, start) for work in works]
+    return [_end(*one) for one in begun]
+
+
+@contextmanager
+def meanwhile() -> Iterator[Callable[[Work], list[Any]]]:
+    """Gives a verb that begins a work and comes back as soon as that waits for a lock, or has ended. It returns a list
+    that holds, after the block, what the work said, as `together` has it."""
+    begun: list[tuple[Thread, list[Any]]] = []
+
+    def begin(work: Work) -> list[Any]:
+        thread, said = _begin(work)
+        begun.append((thread, said))
+        until = time.monotonic() + PATIENCE
+        while thread.is_alive() and not _somebody_waits():
+            assert time.monotonic() < until, "it neither waits nor ends"
+            time.sleep(0.01)
+        return said
+
+    yield begin
+    for one in begun:
+        _end(*one)
+
+
+def _begin(work: Work, start: Callable[[], None] = lambda: None) -> tuple[Thread, list[Any]]:
+    said: list[Any] = []
+
+    def do() -> None:
         try:
-            barrier.wait(PATIENCE)
-            said[number] = works[number]()
+            start()
+            said.append(work())
         except Refused as refused:
-            said[number] = refused.reason
+            said.append(refused.reason)
         except BaseException as error:
-            said[number] = error
+            said.append(error)
         finally:
             connection.close()
 
-    threads = [Thread(target=work, args=[number], daemon=True) for number in range(len(works))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
-        assert not thread.is_alive(), "they wait for each other"
-    for one in said:
-        if isinstance(one, BaseException):
-            raise one
-    return said
+    thread = Thread(target=do, daemon=True)
+    thread.start()
+    return thread, said
+
+
+def _end(thread: Thread, said: list[Any]) -> Any:
+    thread.join(PATIENCE)
+    assert not thread.is_alive(), "they wait for each other"
+    [answer] = said
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
+
+
+def _somebody_waits() -> bool:
+    """Whether a session of this database waits for a lock; pg_stat_activity would not change within a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks w JOIN pg_locks o ON o.pid = w.pid JOIN pg_database d"
+            " ON d.oid = o.database AND d.datname = current_database() WHERE NOT w.granted)"
+        )
+        return bool(cursor.fetchone()[0])

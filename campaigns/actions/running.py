@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import models, transaction
-from django.db.models import Count, F, Q, QuerySet, Value
-from django.db.models.functions import Greatest
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Coalesce, Greatest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -15,8 +15,10 @@ from brokers.refusal import Refused
 from campaigns import sql
 from campaigns.actions.locking import locked, wrong_status
 from campaigns.enrollment import enroll_leads
-from campaigns.models import Campaign, CampaignLog, CampaignStatus, Trigger
+from campaigns.models import Campaign, CampaignLog, CampaignStatus, Enrollment, EnrollmentStatus, Trigger
+from campaigns.plans import is_sandbox
 from campaigns.triggers import OVERLAP, Became, Window, became
+from leads.models import Lead
 
 STANDING = (CampaignStatus.ACTIVE, CampaignStatus.PAUSED)
 SKIPPED_ON_RESUME = "skipped_on_resume"
@@ -32,8 +34,8 @@ class ResumePolicy(models.TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits in a paused campaign: rows in all, those overdue now, and the leads that qualified meanwhile (None for
-    a manual campaign, which collects nobody)."""
+    """What waits in a paused campaign: rows in all, those overdue now, and the leads that qualified meanwhile and may
+    enter (None for a manual campaign, which collects nobody)."""
 
     waiting: int
     overdue: int
@@ -84,12 +86,12 @@ def backlog(campaign: Campaign, now: datetime) -> Backlog:
         raise wrong_status(campaign, CampaignStatus.PAUSED)
     counts = _waiting(campaign).aggregate(waiting=Count("id"), overdue=Count("id", filter=Q(due_at__lte=now)))
     qualified = _became_meanwhile(campaign, now)
-    return Backlog(**counts, qualified=None if qualified is None else qualified[0].count())
+    return Backlog(**counts, qualified=None if qualified is None else _may_enter(campaign, qualified[0], now).count())
 
 
 def _catch_up(campaign: Campaign, policy: str, now: datetime) -> None:
     if policy == ResumePolicy.SHIFT:
-        _shift(campaign, min(since for since in _stood_still_from(campaign, _stops(campaign.broker))), now)
+        _shift(campaign, min(_stood_still_from(campaign, _stops(campaign.broker_id))), now)
     elif policy == ResumePolicy.SEND:
         _waiting(campaign).filter(due_at__lte=now).update(due_at=now, planned_at=now)
     else:
@@ -102,6 +104,16 @@ def _became_meanwhile(campaign: Campaign, now: datetime) -> Became | None:
         return None
     since = max(campaign.paused_at - OVERLAP, campaign.collects_from or campaign.paused_at)
     return became(campaign, Window(since, now))
+
+
+def _may_enter(campaign: Campaign, leads: QuerySet[Lead], now: datetime) -> QuerySet[Lead]:
+    """Those of them whom the re-entry rule lets in; how many find room is only known when they enter."""
+    entries = Enrollment.objects.filter(campaign=campaign, lead=OuterRef("pk"), sandbox=is_sandbox(campaign))
+    if campaign.reentry_after_days is not None:
+        free_since = now - timedelta(days=campaign.reentry_after_days)
+        ended = entries.annotate(ended_at=Coalesce("finished_at", "enrolled_at"))
+        entries = ended.filter(Q(status=EnrollmentStatus.ACTIVE) | Q(ended_at__gt=free_since))
+    return leads.filter(~Exists(entries), deleted_at=None)
 
 
 def _collect(campaign: Campaign, qualified: Became, now: datetime) -> None:
@@ -162,9 +174,11 @@ def _platform_stop() -> datetime | None:
     return Platform.objects.values_list("sending_paused_at", flat=True).first()
 
 
-def _stops(broker: Broker) -> list[datetime]:
-    """When the stops began that this brokerage stands under."""
-    return [stop for stop in (broker.sending_paused_at, _platform_stop()) if stop is not None]
+def _stops(broker_id: int) -> list[datetime]:
+    """When the stops began that this brokerage stands under; asked anew, as who waited for the campaign's lock may
+    have waited for a stop to end."""
+    own = Broker.objects.values_list("sending_paused_at", flat=True).get(pk=broker_id)
+    return [stop for stop in (own, _platform_stop()) if stop is not None]
 
 
 def _stood_still_from(campaign: Campaign, stops: Iterable[datetime]) -> Iterable[datetime]:
