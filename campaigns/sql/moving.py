@@ -1,4 +1,8 @@
-"""What a broker does to everybody in a campaign at once: leave out what is overdue, move to another version."""
+"""What a broker does to everybody in a campaign at once: leave out what is overdue, move to another version.
+
+The leads are locked with their rows, as the engine does it: what is done to one lead meanwhile comes before or after,
+and nobody waits for the other.
+"""
 
 # As campaigns.plans.step_channel has it.
 CHANNEL = """CASE p.action WHEN 'update_stage' THEN '' WHEN 'make_call' THEN 'call'
@@ -7,9 +11,9 @@ CHANNEL = """CASE p.action WHEN 'update_stage' THEN '' WHEN 'make_call' THEN 'ca
 # Overdue steps end, and the ones after them are due as after any other step.
 SKIP_OVERDUE = f"""
 WITH overdue AS (
-    SELECT l.id FROM campaigns_campaignlog l
+    SELECT l.id FROM campaigns_campaignlog l JOIN leads_lead d ON d.id = l.lead_id
     WHERE l.campaign_id = %(campaign)s AND l.status = 'pending' AND l.dispatched_at IS NULL AND l.due_at <= %(now)s
-    ORDER BY l.id FOR NO KEY UPDATE
+    ORDER BY l.lead_id FOR NO KEY UPDATE OF d, l
 ), done AS (
     UPDATE campaigns_campaignlog l SET status = 'skipped', reason = %(reason)s, executed_at = %(now)s
     FROM overdue WHERE l.id = overdue.id
@@ -39,6 +43,7 @@ SELECT l.id, l.enrollment_id, p.id AS step_id, p.action, {CHANNEL} AS channel
 FROM campaigns_enrollment e
 JOIN campaigns_campaign c ON c.id = e.campaign_id
 JOIN campaigns_campaignlog l ON l.enrollment_id = e.id AND l.status = 'pending' AND l.dispatched_at IS NULL
+JOIN leads_lead d ON d.id = l.lead_id
 LEFT JOIN campaigns_campaignstep p
        ON p.campaign_id = e.campaign_id AND p.version = %(to)s AND p.step_number = l.step_number
 WHERE e.campaign_id = %(campaign)s AND e.status = 'active' AND e.version = ANY(%(versions)s)
@@ -50,7 +55,7 @@ COUNT_MOVABLE = f"SELECT count(step_id), count(*) FILTER (WHERE step_id IS NULL)
 MOVE = f"""
 WITH movable AS MATERIALIZED (
     {MOVABLE}
-    ORDER BY l.id FOR NO KEY UPDATE OF l
+    ORDER BY l.lead_id FOR NO KEY UPDATE OF d, l
 ), pointed AS (
     UPDATE campaigns_campaignlog l SET step_id = m.step_id, action = m.action, channel = m.channel
     FROM movable m WHERE l.id = m.id AND m.step_id IS NOT NULL
