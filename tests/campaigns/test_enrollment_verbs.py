@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -129,16 +130,14 @@ def test_enrolment_is_not_paused_while_its_step_is_in_flight(broker: Broker, clo
     assert (refused.value.reason, log_of(lead).due_at) == ("in_flight", NOW)
 
 
-@pytest.mark.parametrize("verb", ["pause", "stop"])
-def test_ended_enrolment_is_neither_paused_nor_stopped(broker: Broker, clock: VirtualClock, verb: str) -> None:
+@pytest.mark.parametrize("verb", [partial(pause_enrollment, until=NOW + 9 * DAY), stop_enrollment])
+def test_ended_enrolment_is_neither_paused_nor_stopped(
+    broker: Broker, clock: VirtualClock, verb: Callable[..., object]
+) -> None:
     _campaign, lead = under_way(broker)
     run(clock, passes=4)
-    entry = enrolment_of(lead)
     with pytest.raises(Refused, match="completed") as refused:
-        if verb == "pause":
-            pause_enrollment(enrollment=entry, until=clock.now() + DAY, now=clock.now())
-        else:
-            stop_enrollment(enrollment=entry, now=clock.now())
+        verb(enrollment=enrolment_of(lead), now=clock.now())
     assert (refused.value.reason, enrolment_of(lead).status) == ("not_under_way", "completed")
 
 
