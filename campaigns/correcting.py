@@ -87,8 +87,8 @@ def _said(dispatch: Dispatch, outcome: Outcome) -> tuple[str, str] | None:
 
 @transaction.atomic
 def settle_resent_calls(*, batch: int, broker_id: int | None, now: datetime) -> int:
-    """Calls that a person had made again, and that have ended."""
-    params = {"now": now, "batch": batch, "broker": broker_id}
+    """Calls that a person had made again, and that have ended; and those whose end was told after their lease."""
+    params = {"now": now, "since": now - TOLD_WITHIN, "batch": batch, "broker": broker_id}
     calls = [EndedCall._make(row) for row in sql.rows(sql.RESENT_CALLS, params)]
     if not calls:
         return 0

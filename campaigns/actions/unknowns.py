@@ -19,12 +19,12 @@ from campaigns.dispatching import dispatch_all
 from campaigns.facts import Due, load
 from campaigns.models import LEFT_UNKNOWN, NOT_RESENT, RESENDING, UNSETTLED, CampaignLog, CampaignStatus, LogStatus
 from campaigns.reasons import explained
-from leads.models import Lead
 from messaging.base import Envelope
 from messaging.models import ChannelAccount, Direction, Message, MessageStatus
 from messaging.policy import CALL, judge
 from messaging.unsubscribe import unsubscribe_url
 from voice.actions import write_calls
+from voice.models import ENDED, VoiceCall
 
 DELIVERED, SEND_AGAIN, LEAVE = "delivered", "send_again", "leave"
 NOT_DELIVERED = "not_delivered"
@@ -40,7 +40,6 @@ def confirm_delivered(*, log: CampaignLog, now: datetime, by: User | None = None
     Message.objects.filter(pk=current.message_id).update(
         status=MessageStatus.SENT, sent_at=now, failed_at=None, error_code="", error=""
     )
-    Lead.objects.filter(pk=current.lead_id).update(last_contacted_at=now)
     correct([Correction(current.pk, current.message_id, LogStatus.SENT, "")], now)
     return CampaignLog.objects.get(pk=current.pk)
 
@@ -58,8 +57,8 @@ def send_again(*, log: CampaignLog, clock: Clock, by: User | None = None) -> Cam
     """A person found out that it did not arrive: the same text goes out once more, as a message with a key of its own,
     if the policy allows it now. The enrolment goes on as it would have.
 
-    Raises Refused `not_unknown`, `sending_stopped`, `campaign_paused`, `no_account`, `paced`, or the policy's own
-    reason; then nothing was said and nothing sent.
+    Raises Refused `not_unknown`, `broker_inactive`, `sending_stopped`, `campaign_paused`, `no_account`, `paced`, or the
+    policy's own reason; then nothing was said and nothing sent. Not within a transaction: what goes out is committed.
     """
     dispatch = _committed(log, clock.now(), by)
     [(_dispatch, outcome)] = dispatch_all([dispatch], clock)
@@ -69,9 +68,17 @@ def send_again(*, log: CampaignLog, clock: Clock, by: User | None = None) -> Cam
 
 def _unsettled(log: CampaignLog) -> CampaignLog:
     current = locked_log(log)
-    if current.status != LogStatus.FAILED or current.reason not in (*UNSETTLED, LEFT_UNKNOWN):
+    if current.status != LogStatus.FAILED or current.reason not in (*UNSETTLED, LEFT_UNKNOWN) or _is_told(current):
         raise Refused("not_unknown", _("It is known by now what became of this contact."))
     return current
+
+
+def _is_told(log: CampaignLog) -> bool:
+    """Whether the provider has told meanwhile, which the next pass will write into the log."""
+    if log.reason == NOT_RESENT or log.message is None:
+        return False
+    has_ended = VoiceCall.objects.filter(message=log.message_id, status__in=ENDED).exists()
+    return has_ended or log.message.status != MessageStatus.UNKNOWN
 
 
 def _keep_word(log: CampaignLog, word: str, now: datetime, by: User | None) -> None:
@@ -81,7 +88,7 @@ def _keep_word(log: CampaignLog, word: str, now: datetime, by: User | None) -> N
     CampaignLog.objects.filter(pk=log.pk).update(response=response)
 
 
-@transaction.atomic
+@transaction.atomic(durable=True)
 def _committed(log: CampaignLog, now: datetime, by: User | None) -> Dispatch:
     """The new message, written before its provider is asked; a crash from here on leaves it unknown once more."""
     current = _unsettled(log)
@@ -105,10 +112,12 @@ def _committed(log: CampaignLog, now: datetime, by: User | None) -> Dispatch:
         dispatched_at=now,
         lease_until=now + (CALL_LEASE if way.channel == CALL else SEND_LEASE),
     )
-    return Dispatch(due, account, _envelope(row, way), slot_at, now, number)
+    return Dispatch(due, account, _envelope(row, way, current.campaign.broker.language), slot_at, now, number)
 
 
 def _check_runs(log: CampaignLog) -> None:
+    if not log.campaign.broker.is_active:
+        raise _refused("broker_inactive")
     stopped = sending_stop(log.campaign.broker)
     if stopped:
         raise Refused("sending_stopped", stopped)
@@ -172,7 +181,7 @@ def _new_message(
     return row
 
 
-def _envelope(row: Message, way: Way) -> Envelope:
+def _envelope(row: Message, way: Way, language: str) -> Envelope:
     link = unsubscribe_url(broker_id=row.broker_id, lead_id=row.lead_id, channel=row.channel, address=row.address)
     return Envelope(
         message_id=row.pk,
@@ -183,5 +192,5 @@ def _envelope(row: Message, way: Way) -> Envelope:
         body=row.body,
         purpose=row.purpose,
         unsubscribe_url=link if row.channel == "email" else "",
-        language=way.template.language if way.template else "es",
+        language=way.template.language if way.template else language,
     )

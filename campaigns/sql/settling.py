@@ -63,9 +63,10 @@ WITH o AS (
     FROM o
     WHERE l.id = o.log_id AND (
         l.status = 'pending'
-        OR (l.status = 'failed' AND l.reason IN ('outcome_unknown', 'left_unknown') AND NOT EXISTS (
+        OR (l.status = 'failed' AND l.reason IN ('outcome_unknown', 'left_unknown') AND o.reason <> 'outcome_unknown'
             -- What a person had sent again meanwhile is another message's to tell.
-            SELECT FROM messaging_message m WHERE m.id = l.message_id AND starts_with(m.dedupe_key, 'resend:'))))
+            AND NOT EXISTS (SELECT FROM messaging_message m
+                            WHERE m.id = l.message_id AND starts_with(m.dedupe_key, 'resend:'))))
     RETURNING l.enrollment_id, l.broker_id, l.campaign_id, l.lead_id, o.exits, o.reason, o.step_id, o.step_number,
               o.action, o.channel, o.due_at
 ), next_log AS (
@@ -108,7 +109,11 @@ ORDER BY l.id LIMIT %(batch)s
 FOR NO KEY UPDATE OF d, l SKIP LOCKED
 """
 ENDED_CALLS = _CALLS_OVER.format(which="l.status = 'pending' AND l.dispatched_at IS NOT NULL")
-RESENT_CALLS = _CALLS_OVER.format(which="l.status = 'failed' AND l.reason = 'resending'")
+# Also of calls whose end is only told after their lease.
+RESENT_CALLS = _CALLS_OVER.format(
+    which="""l.status = 'failed' AND l.reason IN ('outcome_unknown', 'left_unknown', 'resending')
+  AND l.executed_at > %(since)s"""
+)
 
 # Failed rows that are not the last word: what providers told meanwhile, and contacts that were begun again by a worker
 # that never came back.
@@ -126,14 +131,19 @@ ORDER BY l.id LIMIT %(batch)s
 FOR NO KEY UPDATE OF d, l SKIP LOCKED
 """
 
-# The enrolment has gone on long ago, or is over; only what the row says changes.
+# The enrolment has gone on long ago, or is over; only what the row says changes, and that the lead was contacted.
 CORRECT = """
-UPDATE campaigns_campaignlog l
-SET status = o.status, reason = o.reason, executed_at = %(now)s, lease_until = NULL
-FROM unnest(%(log)b::bigint[], %(message)b::bigint[], %(status)b::text[], %(reason)b::text[])
-     AS o(log_id, message_id, status, reason)
-WHERE l.id = o.log_id AND l.message_id = o.message_id AND l.status = 'failed'
-  AND l.reason IN ('outcome_unknown', 'left_unknown', 'resending', 'not_resent')
+WITH corrected AS (
+    UPDATE campaigns_campaignlog l
+    SET status = o.status, reason = o.reason, executed_at = %(now)s, lease_until = NULL
+    FROM unnest(%(log)b::bigint[], %(message)b::bigint[], %(status)b::text[], %(reason)b::text[])
+         AS o(log_id, message_id, status, reason)
+    WHERE l.id = o.log_id AND l.message_id = o.message_id AND l.status = 'failed'
+      AND l.reason IN ('outcome_unknown', 'left_unknown', 'resending', 'not_resent')
+    RETURNING l.lead_id, l.status
+)
+UPDATE leads_lead d SET last_contacted_at = greatest(d.last_contacted_at, %(now)s)
+WHERE d.id IN (SELECT lead_id FROM corrected WHERE status = 'sent')
 """
 
 # What the columns hold; a longer one of one row must not break the batch.
