@@ -247,6 +247,7 @@ def _postpone(postponed: Sequence[tuple[Due, Postpone]]) -> None:
                 "log": [one.facts.log_id for one, _decision in postponed],
                 "until": [decision.until for _one, decision in postponed],
                 "reason": [decision.reason for _one, decision in postponed],
+                "channel": [decision.channel for _one, decision in postponed],
                 "response": [_checks(decision) for _one, decision in postponed],
             },
         )
@@ -266,7 +267,7 @@ def _admit(contacts: Sequence[tuple[Due, Act]], now: datetime) -> tuple[list[_Ad
         if slot.is_given:
             admitted.append(_Admitted(one, act, account, slot.at))
         else:
-            waiting.append((one, Postpone(slot.at, "paced", checks=act.checks)))
+            waiting.append((one, Postpone(slot.at, "paced", one.facts.ways[act.way].channel, checks=act.checks)))
     return admitted, waiting
 
 

@@ -150,10 +150,11 @@ class Skip(Decision):
 
 @dataclass(frozen=True, slots=True)
 class Postpone(Decision):
-    """Only the moment is wrong: look again at `until`."""
+    """Only the moment is wrong: look again at `until`; `channel` where it is another one's pace that it waits for."""
 
     until: datetime
     reason: str
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,10 +233,13 @@ def _conditions(facts: StepFacts, now: datetime, checks: list[Check]) -> Decisio
 
 
 def _contact(facts: StepFacts, now: datetime, checks: list[Check]) -> Decision:
-    """By the step's own channel, or, where that one does not reach this lead at all, by its fallback."""
+    """By the step's own channel, or, where that one does not reach this lead at all, by its fallback; who opted out of
+    the one is not written to over the other."""
     first = _by_way(facts, 0, now, checks)
     if len(facts.ways) == 1 or not isinstance(first, Skip) or first.reason not in FALLS_BACK:
         return first
+    if is_revoked(facts.ways[0].contact):
+        return Exit("opted_out", checks=tuple(checks))
     checks.append(Check("fallback", True, {"channel": facts.ways[1].channel, "instead_of": facts.ways[0].channel}))
     second = _by_way(facts, 1, now, checks)
     return Skip(first.reason, checks=tuple(checks)) if isinstance(second, Skip) else second

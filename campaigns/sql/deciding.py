@@ -166,9 +166,12 @@ WHERE l.id = act.log_id
 RETURNING l.id, l.message_id
 """
 
+# What waits for the pace of its fallback's account is from then on divided by that account.
 POSTPONE = """
-UPDATE campaigns_campaignlog l SET due_at = p.until, reason = p.reason, response = l.response || p.response::jsonb
-FROM unnest(%(log)b::bigint[], %(until)b::timestamptz[], %(reason)b::text[], %(response)b::text[])
-     AS p(log_id, until, reason, response)
+UPDATE campaigns_campaignlog l
+SET due_at = p.until, reason = p.reason, response = l.response || p.response::jsonb,
+    channel = CASE WHEN p.channel = '' THEN l.channel ELSE p.channel END
+FROM unnest(%(log)b::bigint[], %(until)b::timestamptz[], %(reason)b::text[], %(channel)b::text[], %(response)b::text[])
+     AS p(log_id, until, reason, channel, response)
 WHERE l.id = p.log_id AND l.status = 'pending' AND l.dispatched_at IS NULL
 """
