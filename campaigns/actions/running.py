@@ -65,6 +65,8 @@ def resume(
     """Go on. `policy` says what becomes of what was due meanwhile; `collect` also takes in the leads that qualified
     meanwhile, otherwise it collects from now. Raises Refused `wrong_status`, `policy_unknown`.
     """
+    if collect:
+        sql.run(sql.LOCK_CAMPAIGN, {"campaign": str(campaign.pk)})  # as an intake does it: before the campaign's row
     current = locked(campaign)
     if current.status != CampaignStatus.PAUSED or current.paused_at is None:
         raise wrong_status(current, CampaignStatus.PAUSED)

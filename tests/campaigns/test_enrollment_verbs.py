@@ -372,7 +372,8 @@ def test_step_that_is_decided_about_is_left_alone_by_what_is_done_to_everybody(
     clock = VirtualClock(NOW)
     with meanwhile() as begin, transaction.atomic():
         decided = begun(clock)
-        pause(campaign=campaign, now=NOW) if whole is skip_all else None
+        if whole is skip_all:
+            pause(campaign=campaign, now=NOW)
         begin(lambda: whole(campaign))
     settle(dispatch_all(decided.dispatches, clock), NOW)
     assert (logs(), enrolment_of(lead).version, broken()) == ([(1, "sent", ""), (2, "pending", "")], 1, {})

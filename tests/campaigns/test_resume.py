@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from brokers.models import Broker
 from brokers.refusal import Refused
+from campaigns import sql
 from campaigns.actions import Backlog, backlog, pause, resume, save_steps
+from campaigns.actions.locking import locked
 from campaigns.clock import VirtualClock
 from campaigns.deciding import decide_batch, due_groups
 from campaigns.dispatching import dispatch_all
@@ -23,6 +26,7 @@ from tests.building import (
     DAY,
     HOUR,
     NOW,
+    a_broker,
     a_campaign,
     a_draft,
     a_lead,
@@ -39,6 +43,7 @@ from tests.building import (
     some_leads,
 )
 from tests.peers.counting import sends
+from tests.together import meanwhile
 
 pytestmark = pytest.mark.django_db
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
@@ -226,7 +231,6 @@ def test_resume_by_an_unknown_policy_is_refused_by_name(broker: Broker) -> None:
 
 
 def test_backlog_counts_what_waits_and_what_is_overdue(broker: Broker, clock: VirtualClock) -> None:
-    """In three statements at most, however many wait."""
     campaign, _leads = paused(broker, 0, 24, 24 * 60)
     assert backlog(campaign, NOW + 2 * DAY) == Backlog(waiting=3, overdue=2, qualified=None)
 
@@ -372,3 +376,17 @@ def test_resume_that_collects_nobody_by_hand_resumes(broker: Broker) -> None:
     campaign, _leads = paused(broker, 0)
     a_lead(broker)
     assert resume(campaign=campaign, now=RESUMED, collect=True).enrolled_count == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_resume_that_collects_waits_for_an_enrolment_that_is_under_way() -> None:
+    """A long intake goes on with its next slice just then: first its own lock, then the campaign's row."""
+    broker = a_broker()
+    lead = a_lead(broker)
+    campaign = pause(campaign=a_campaign(broker, **TRIGGERS["stage"]), now=NOW)
+    qualify(lead, NOW + HOUR)
+    with meanwhile() as begin, transaction.atomic():
+        sql.run(sql.LOCK_CAMPAIGN, {"campaign": str(campaign.pk)})
+        begin(lambda: resume(campaign=campaign, now=NOW + DAY, collect=True))
+        assert locked(campaign).status == "paused"
+    assert (Campaign.objects.get().status, enrolment_of(lead).status) == ("active", "active")
