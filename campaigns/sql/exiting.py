@@ -1,13 +1,15 @@
 """Which waiting rows belong to enrolments that are over."""
 
-# The leads that something happened to since the last pass. A statement of its own: the planner cannot know how few they
-# are, and would look at everybody who is under way.
+# The leads that something happened to since the last pass, or, before a brokerage's first one, ever. A statement of its
+# own: the planner cannot know how few they are, and would look at everybody who is under way.
 TOUCHED = """
-SELECT d.id FROM leads_lead d JOIN campaigns_sweep s ON s.broker_id = d.broker_id
-WHERE d.last_activity_at >= s.swept_to AND (%(broker)s::bigint IS NULL OR d.broker_id = %(broker)s)
+SELECT d.id FROM brokers_broker b LEFT JOIN campaigns_sweep s ON s.broker_id = b.id
+JOIN leads_lead d ON d.broker_id = b.id AND d.last_activity_at >= coalesce(s.swept_to, b.created_at)
+WHERE %(broker)s::bigint IS NULL OR b.id = %(broker)s
 UNION
-SELECT t.lead_id FROM leads_stagetransition t JOIN campaigns_sweep s ON s.broker_id = t.broker_id
-WHERE t.at >= s.swept_to AND t.from_stage <> '' AND (%(broker)s::bigint IS NULL OR t.broker_id = %(broker)s)
+SELECT t.lead_id FROM brokers_broker b LEFT JOIN campaigns_sweep s ON s.broker_id = b.id
+JOIN leads_stagetransition t ON t.broker_id = b.id AND t.at >= coalesce(s.swept_to, b.created_at)
+WHERE t.from_stage <> '' AND (%(broker)s::bigint IS NULL OR b.id = %(broker)s)
 """
 
 # Of these leads: the waiting rows whose enrolment is over, and why.

@@ -115,6 +115,15 @@ def test_what_happened_ends_the_enrolment_at_the_next_pass(
     assert (done.exited, enrolment_of(lead).finished_at) == (1, clock.now())
 
 
+def test_what_happened_before_the_first_pass_ends_the_enrolment_with_it(broker: Broker, clock: VirtualClock) -> None:
+    lead = a_lead(broker)
+    enroll(a_campaign(broker, message_step(broker, delay_hours=24)), lead)
+    clock.advance(HOUR)
+    reply(lead, clock.now())
+    run(clock)
+    assert ending(lead) == ("exited", "replied", [(1, "skipped", "replied")])
+
+
 @happenings
 def test_what_happened_ends_the_enrolment_by_the_decision_alone(
     broker: Broker, lead: Lead, clock: VirtualClock, happen: Happening, reason: str
