@@ -202,6 +202,16 @@ def test_stops_wait_for_no_batch_and_stop_the_next() -> None:
     assert (CampaignLog.objects.in_flight().count(), CampaignLog.objects.waiting().count()) == (1, 2)
 
 
+@pytest.mark.parametrize("stop", ["brokerage", "platform", "campaign"])
+def test_stop_between_looking_and_taking_is_heeded(broker: Broker, stop: str) -> None:
+    """failures.md row 10: a worker that saw what is due a moment before takes nothing of it."""
+    campaign = a_campaign(broker)
+    enroll(campaign, a_lead(broker))
+    groups = due_groups(batch=9, broker_id=None, now=NOW)
+    switches(broker, campaign)[stop][0](NOW)
+    assert (len(groups), decide_batch(groups=groups, size=9, now=NOW).taken) == (1, 0)
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("stop", ["brokerage", "platform"])
 def test_resume_that_waited_for_a_stop_to_end_counts_it_once(stop: str) -> None:
