@@ -15,7 +15,7 @@ from campaigns.actions.locking import locked_enrollment
 from campaigns.enrollment import Intake, enroll_leads
 from campaigns.explain import explain
 from campaigns.models import CampaignLog, Enrollment, EnrollmentStatus, LogStatus, Trigger
-from campaigns.reasons import CHECKS
+from campaigns.reasons import ENTRY_REMEDIES
 from leads.models import Lead
 
 LONGEST_PAUSE = timedelta(days=365)
@@ -66,9 +66,9 @@ def enroll_again(*, enrollment: Enrollment, now: datetime, by: User | None = Non
     intake = enroll_leads(campaign=campaign, leads=rows, trigger=Trigger.MANUAL, now=now)
     if intake.enrolled or intake.held_out:
         return intake
-    obstacles = [check for check in explain(campaign, lead, now).obstacles if not check.passed]
-    asked = [check for check in obstacles if check.name not in ("trigger", "became_true")]
-    raise Refused("not_entered", faults=[_("No: %(check)s") % {"check": CHECKS[check.name]} for check in asked])
+    missing = [check.name for check in explain(campaign, lead, now).obstacles if not check.passed]
+    asked = [name for name in missing if name not in ("trigger", "became_true")]
+    raise Refused("not_entered", faults=[_("Not again: %(why)s") % {"why": ENTRY_REMEDIES[name]} for name in asked])
 
 
 def _under_way(enrollment: Enrollment) -> Enrollment:

@@ -19,10 +19,12 @@ class BrokerageAdmin(OpensBrokerages):
     def stop_sending(self, request: HttpRequest, queryset: QuerySet) -> None:
         for broker in queryset:
             stop_sending(broker=broker, now=self.now(), by=who(request))
+            self.log_change(request, broker, "stop_sending")
         self.message_user(request, _("Nothing is sent until sending goes on."))
 
     @admin.action(description=_("Go on sending"), permissions=["change"])
     def go_on_sending(self, request: HttpRequest, queryset: QuerySet) -> None:
         for broker in queryset:
             go_on_sending(broker=broker, now=self.now(), by=who(request))
+            self.log_change(request, broker, "go_on_sending")
         self.message_user(request, _("Sending goes on; what was due is due later by the stop."))

@@ -119,7 +119,7 @@ def test_enrolment_is_paused_stopped_and_begun_again_by_its_buttons(browser: Cli
     press(browser, Enrollment, "stop", entry.pk)
     assert (enrolment_of(lead).status, log_of(lead).reason) == ("exited", "stopped")
     answer = press(browser, Enrollment, "again", entry.pk)
-    assert "No: The lead may enter (again)" in said(answer)
+    assert said(answer) == ["Not again: The campaign's re-entry days must be over, or the rule allow another entry."]
     Enrollment.objects.update(enrolled_at=now - 3 * DAY, finished_at=now - 2 * DAY)
     press(browser, Enrollment, "again", entry.pk)
     assert list(Enrollment.objects.order_by("entry").values_list("entry", "status")) == [(1, "exited"), (2, "active")]
