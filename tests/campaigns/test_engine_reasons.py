@@ -86,7 +86,7 @@ def test_condition_that_does_not_hold_says_its_values(broker: Broker, clock: Vir
     checks = [check for check in log_of(lead).response["checks"] if check["check"] == "condition"]
     assert checks == [
         {"check": "condition", "passed": True, "key": "has_email", "value": True},
-        {"check": "condition", "passed": False, "key": "score_min", "value": 90},
+        {"check": "condition", "passed": False, "key": "score_min", "value": 90, "found": lead.lead_score},
     ]
 
 
