@@ -150,15 +150,17 @@ def counting_account(
     channel: str = "telegram",
     script: dict[str, list[str]] | None = None,
     otherwise: str = "accept",
+    is_default: bool = True,
     **fields: Any,
 ) -> ChannelAccount:
-    """The channel's default account from now on, at the provider of tests/peers/counting.py."""
-    ChannelAccount.objects.filter(broker=broker, channel=channel).update(is_default=False)
+    """An account at the provider of tests/peers/counting.py; without more words the channel's default from now on."""
+    if is_default:
+        ChannelAccount.objects.filter(broker=broker, channel=channel).update(is_default=False)
     return ChannelAccount.objects.create(
         broker=broker,
         channel=channel,
         provider="counting",
-        is_default=True,
+        is_default=is_default,
         credentials={"file": str(file), "script": script or {}, "otherwise": otherwise},
         created_at=NOW,
         **fields,

@@ -78,11 +78,17 @@ def reconnect_as(role: dict[str, str]) -> None:
 
 
 @pytest.fixture
-def command_environment(db: None) -> dict[str, str]:
+def command_environment(db: None, database_environment: dict[str, str]) -> dict[str, str]:
     """The environment in which a process of its own, `manage.py` say, works on the test database.
 
     It sees committed rows only, so mark the test `django_db(transaction=True)`.
     """
+    return database_environment
+
+
+@pytest.fixture(scope="session")
+def database_environment(django_db_setup: None) -> dict[str, str]:
+    """The same for what a whole file of tests shares."""
     keys = {"SECRET_KEY": settings.SECRET_KEY, "CREDENTIALS_KEYS": ",".join(settings.CREDENTIALS_KEYS)}
     addresses = {"DATABASE_URL": address(PRODUCT), "DATABASE_OWNER_URL": address(settings.DATABASE_OWNER)}
     return {**os.environ, **keys, **addresses}

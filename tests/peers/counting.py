@@ -1,21 +1,27 @@
 """A provider that does what it is told and writes down every send, so that several processes can be counted together.
 
 The account's credentials say where (`file`) and what: `script` is a list of words by address, one an attempt (the last
-one repeats), `otherwise` is the word for every other address. A word may carry a number: `temporary:30`.
+one repeats); `*42` is any address that ends so. `otherwise` is the word for every other address. A word may carry a
+number: `temporary:30`.
 """
 
 import os
 import signal
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.conf import settings
 
 from messaging.base import Adapter, Envelope, Outcome, OutcomeKind
+from voice.models import CallStatus, VoiceCall
 
 PROVIDER = {"counting": "tests.peers.counting.Counting"}
+# After any other word the lead may have been reached.
+REACHES_NOBODY = frozenset({"refuse", "invalid", "temporary", "busy"})
+TAKEN = frozenset({"accept", "slow", "nul", "busy"})
 
 
 class Send(NamedTuple):
@@ -28,11 +34,11 @@ class Counting(Adapter):
     channels = frozenset({"telegram", "whatsapp", "email", "call"})
 
     def send(self, envelope: Envelope) -> Outcome:
-        script = self.account.credentials["script"].get(envelope.address)
-        words = script or [self.account.credentials["otherwise"]]
+        script, address = self.account.credentials["script"], envelope.address
+        words = script.get(address) or script.get(f"*{address[-2:]}") or [self.account.credentials["otherwise"]]
         attempt = int(envelope.key.rsplit(":", 1)[1])
         word, _colon, number = words[min(attempt, len(words)) - 1].partition(":")
-        _append(self.account.credentials["file"], f"{envelope.key}\t{envelope.address}\t{word}\n")
+        append(self.account.credentials["file"], f"{envelope.key}\t{envelope.address}\t{word}\n")
         return WORDS[word](envelope, float(number or 0))
 
 
@@ -45,7 +51,25 @@ def use_counting() -> None:
     settings.PROVIDERS = {**settings.PROVIDERS, **PROVIDER}
 
 
-def _append(file: str, line: str) -> None:
+def heard(file: Path) -> dict[str, list[str]]:
+    """The words of a step's attempts by the step's key, which is that of its attempts without their number."""
+    found: dict[str, list[str]] = {}
+    for send in sends(file):
+        found.setdefault(send.key.rsplit(":", 1)[0], []).append(send.word)
+    return found
+
+
+def end_calls(file: Path, now: datetime) -> None:
+    """The provider's callbacks: every call that it says it has taken ends, answered or busy."""
+    words = {send.key: send.word for send in sends(file)}
+    under_way = VoiceCall.objects.filter(status=CallStatus.INITIATED)
+    for pk, key in under_way.values_list("pk", "message__dedupe_key"):
+        if words.get(key) in TAKEN:
+            status, seconds = (CallStatus.BUSY, 0) if words[key] == "busy" else (CallStatus.COMPLETED, 60)
+            VoiceCall.objects.filter(pk=pk).update(status=status, duration=seconds, completed_at=now)
+
+
+def append(file: str, line: str) -> None:
     """One write to the end of the file: no other process gets in between."""
     descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(descriptor, line.encode())
@@ -84,6 +108,8 @@ def _nul(envelope: Envelope, number: float) -> Outcome:
 
 WORDS: dict[str, Callable[[Envelope, float], Outcome]] = {
     "accept": _accept,
+    # A call that was placed, and found the line busy (see end_calls).
+    "busy": _accept,
     "slow": _slow,
     "refuse": lambda envelope, number: Outcome(OutcomeKind.REFUSED, code="refused", error="no"),
     "invalid": lambda envelope, number: Outcome(OutcomeKind.REFUSED, code="invalid_address", error="nobody here"),
