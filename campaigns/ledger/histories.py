@@ -1,0 +1,53 @@
+"""What must hold of leads and their histories.
+
+By id: histories are written under the lead's lock, while their moments may come in any order.
+"""
+
+from campaigns.ledger.looks import Broken, Look
+
+LEADS = Look(
+    table="leads_lead",
+    row="d.id",
+    source="""leads_lead d
+        LEFT JOIN (SELECT DISTINCT ON (lead_id) lead_id, to_stage FROM leads_stagetransition
+                   ORDER BY lead_id, id DESC) t ON t.lead_id = d.id
+        LEFT JOIN (SELECT DISTINCT ON (lead_id) lead_id, to_score FROM leads_scorechange
+                   ORDER BY lead_id, id DESC) s ON s.lead_id = d.id""",
+    broken={
+        "stage_matches_history": Broken(
+            "t.to_stage IS DISTINCT FROM d.pipeline_stage",
+            "'is in ' || d.pipeline_stage || ', its history says ' || coalesce(t.to_stage, 'nothing')",
+        ),
+        "score_matches_history": Broken(
+            "s.to_score IS DISTINCT FROM d.lead_score",
+            "'scores ' || d.lead_score || ', its history says ' || coalesce(s.to_score::text, 'nothing')",
+        ),
+    },
+)
+
+STAGES = Look(
+    table="leads_stagetransition",
+    row="t.id",
+    source="""(SELECT id, from_stage, lag(to_stage, 1, '') OVER (PARTITION BY lead_id ORDER BY id) AS before
+               FROM leads_stagetransition) t""",
+    broken={
+        "stage_history_has_no_gap": Broken(
+            "t.from_stage <> t.before",
+            "'comes from “' || t.from_stage || '”, the move before it went to “' || t.before || '”'",
+        )
+    },
+)
+
+SCORES = Look(
+    table="leads_scorechange",
+    row="s.id",
+    source="""(SELECT id, from_score, lag(to_score) OVER (PARTITION BY lead_id ORDER BY id) AS before
+               FROM leads_scorechange) s""",
+    broken={
+        "score_history_has_no_gap": Broken(
+            "s.from_score IS DISTINCT FROM s.before",
+            """'comes from ' || coalesce(s.from_score::text, 'nothing') || ', the change before it went to '
+               || coalesce(s.before::text, 'nothing')""",
+        )
+    },
+)
