@@ -1,4 +1,4 @@
-"""python -m bench [--quick] [enrolment] [steps] [import]"""
+"""python -m bench [--quick] [enrolment] [steps] [import] [ledger]"""
 
 import os
 

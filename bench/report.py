@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from bench import enrolment, importing, steps
+from bench import enrolment, importing, ledger, steps
 from bench.counting import PROVIDER
 from bench.database import fresh_database
 from bench.measuring import Line
@@ -22,6 +22,7 @@ SUITES: dict[str, Callable[[float], list[Line]]] = {
     "enrolment": enrolment.measure,
     "steps": steps.measure,
     "import": importing.measure,
+    "ledger": ledger.measure,
 }
 RESULTS = Path(__file__).with_name("results.json")
 HEADER = ("what", "rows", "seconds", "rows/s", "value", "goal", "met")
