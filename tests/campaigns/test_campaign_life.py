@@ -128,6 +128,7 @@ def test_resume_leaves_other_campaigns_and_final_rows_alone(broker: Broker, cloc
 
 
 def test_campaign_with_leads_under_way_is_not_completed(broker: Broker, clock: VirtualClock) -> None:
+    """failures.md row 7."""
     campaign = a_campaign(broker)
     enroll(campaign, a_lead(broker))
     with pytest.raises(Refused) as refused:

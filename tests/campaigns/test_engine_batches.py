@@ -1,6 +1,7 @@
 """Batches of any size give the same result, with a number of statements that does not grow (failures.md row 15)."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -111,11 +112,45 @@ def test_limit_bounds_the_steps_of_a_pass(broker: Broker, clock: VirtualClock, l
 
 @pytest.mark.django_db
 def test_pass_goes_on_until_nothing_is_due(broker: Broker, clock: VirtualClock, settings: LazySettings) -> None:
-    """failures.md row 15: not only the first batch, and not for ever (row 3)."""
+    """failures.md rows 3 and 15: not only the first batch, and not for ever."""
     settings.ENGINE_BATCH = 2
     enroll(a_campaign(broker), *some_leads(broker, 7))
     done = run(clock)
     assert (done.taken, done.batches, done.steps["sent"], run(clock).taken) == (7, 4, 7, 0)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_every_batch_shrinks_what_is_due(
+    clock: VirtualClock, settings: LazySettings, sent_file: Path, size: int
+) -> None:
+    """failures.md row 3: sent, refused, postponed, skipped or broken, a row that was taken leaves the selection."""
+    settings.ENGINE_BATCH = size
+    broker = a_broker(cap_24h=1)
+    leads = of_every_kind(broker, sent_file)
+    enroll(a_campaign(broker, message_step(broker, "{{name}} {{timeline|}}")), *leads)
+    enroll(a_campaign(broker, message_step(broker, conditions={"has_email": True})), *leads)
+    left: list[int] = []
+
+    def count() -> bool:
+        left.append(CampaignLog.objects.waiting().filter(due_at__lte=clock.now()).count())
+        return False
+
+    done = engine.run(clock=clock, should_stop=count)
+    assert all(later < sooner for sooner, later in pairwise(left[: done.batches + 1]))
+    assert (left[0], left[-1]) == (24, 0)
+
+
+def of_every_kind(broker: Broker, file: Path) -> list[Lead]:
+    """Twelve leads: to write to, not to write to, whom no provider knows, and whom nobody can read."""
+    words = ["accept", "refuse", "temporary", "timeout", "raise", "garbage"]
+    counting_account(broker, file, script={str(number): [word] for number, word in enumerate(words)})
+    leads = [a_lead(broker, telegram_chat_id=str(number)) for number in range(6)]
+    leads += [a_lead(broker, timezone="Asia/Tokyo"), a_lead(broker, telegram_chat_id=""), a_lead(broker, email="")]
+    leads += [a_lead(broker, treatment_type=kind) for kind in ("hold", "manual_follow_up")]
+    broken = a_lead(broker)
+    Lead.objects.filter(pk=broken.pk).update(timezone="Mars/Phobos")
+    return [*leads, broken]
 
 
 @pytest.mark.django_db

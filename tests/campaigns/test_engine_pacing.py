@@ -127,6 +127,7 @@ def test_slots_are_reserved_for_all_processes(free_broker: Broker, sent_file: Pa
 def test_contact_that_would_leave_too_late_is_cancelled_and_decided_anew(
     free_broker: Broker, clock: VirtualClock, dawdling: type[Dawdling]
 ) -> None:
+    """failures.md row 26: a batch that takes too long gives back what it did not get to."""
     dawdling.takes = STALE_AFTER / 2 + SECOND
     enroll(a_campaign(free_broker), *some_leads(free_broker, 5))
     run(clock)

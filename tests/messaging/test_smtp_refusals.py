@@ -76,7 +76,7 @@ def test_send_lost_before_the_text_reached_nobody(
 
 @pytest.mark.parametrize("act", [HANG_UP, SILENCE, "what?", "2"])
 def test_send_lost_after_the_final_dot_is_unknown(mail_account: Account, envelope: MakeEnvelope, act: str) -> None:
-    """Row 4: the server has the mail, and nobody can know whether it took it."""
+    """failures.md row 4: the server has the mail, and nobody can know whether it took it."""
     with raw_smtp_peer(acts={"DOT": act}) as peer:
         outcome = HastySmtp(mail_account(peer.port)).send(envelope())
     assert outcome.kind == UNKNOWN

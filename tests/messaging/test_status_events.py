@@ -45,7 +45,7 @@ def test_status_moves_on_by_our_id(tell: Callable, sent: Sent) -> None:
 
 @pytest.mark.parametrize("order", list(permutations(["sent", "delivered", "read"])))
 def test_statuses_in_any_order_end_at_the_furthest(tell: Callable, sent: Sent, order: tuple[str, ...]) -> None:
-    """Row 24."""
+    """failures.md row 24."""
     message = sent(status="sending", sent_at=None, provider_id="p1")
     for number, status in enumerate(order):
         tell(status, after=number, provider_id="p1")
@@ -85,7 +85,7 @@ def test_failure_keeps_its_code(tell: Callable, sent: Sent, now: datetime) -> No
 
 
 def test_a_late_answer_corrects_an_unknown_outcome(tell: Callable, sent: Sent, now: datetime) -> None:
-    """Row 4: an unknown outcome is never sent again; the provider's callback says what became of it."""
+    """failures.md row 4: an unknown outcome is never sent again; the provider's callback says what became of it."""
     message = sent(status="unknown", sent_at=None, error_code="connection_lost", error="timed out")
     tell("delivered", message_id=message.pk)
     message.refresh_from_db()

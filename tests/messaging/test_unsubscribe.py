@@ -47,7 +47,7 @@ def test_url_holds_any_address() -> None:
 
 @pytest.mark.parametrize("method", ["get", "head"])
 def test_looking_changes_nothing(client: Client, lead: Lead, url: str, method: str) -> None:
-    """Row 20: mail scanners follow links; an opt-out that nobody made is none."""
+    """failures.md row 20: mail scanners follow links; an opt-out that nobody made is none."""
     response = getattr(client, method)(url)
     lead.refresh_from_db()
     assert response.status_code == 200
@@ -117,7 +117,7 @@ def test_two_brokers_with_equal_leads_stay_apart(
     url: str,
     new_lead: Callable[..., Lead],
 ) -> None:
-    """Row 33, for consent: what is said to one brokerage does not bind the other."""
+    """failures.md row 33, for consent: what is said to one brokerage does not bind the other."""
     twin = new_lead(other_broker)
     client.post(url, ONE_CLICK)
     twin.refresh_from_db()

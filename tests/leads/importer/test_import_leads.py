@@ -72,7 +72,7 @@ def test_import_of_the_same_file_says_so_and_changes_nothing(folder: Folder) -> 
 
 
 def test_import_of_the_same_lines_in_another_file_changes_nothing(folder: Folder) -> None:
-    """Row 29: saved again by another program, in another order, with other columns' names and phone formats."""
+    """failures.md row 29: saved by another program, in another order, with other names of columns and formats."""
     folder.take_in(*MANY)
     before = rows_of(folder.broker)
     lines = [f"Macul,Ana {n},+56 9 8765 {n:04d}" for n in reversed(range(50))]
@@ -140,7 +140,7 @@ def test_dry_run_writes_nothing_and_says_the_same(folder: Folder) -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
 def test_batches_of_any_size_come_to_the_same(folder: Folder, batch_size: int) -> None:
-    """Row 15 of failures.md: batch size 1 gives the same result as 1,000."""
+    """failures.md row 15: batch size 1 gives the same result as 1,000."""
     path, other = ROOT / "examples" / "portal.csv", a_broker("boreal")
     copy = folder.path / "portal.csv"
     copy.write_bytes(path.read_bytes())

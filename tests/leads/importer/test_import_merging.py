@@ -38,7 +38,7 @@ def addresses() -> list[tuple[str, str]]:
 def test_lines_are_one_lead_or_two(
     folder: Folder, batch_size: int, files: int, first: tuple[str, str], second: tuple[str, str], leads: list[object]
 ) -> None:
-    """Row 29 of failures.md, in one file, across its batches and across files alike."""
+    """failures.md row 29, in one file, across its batches and across files alike."""
     lines = [f"Ana;{';'.join(first)};Macul;;;", f"Ana;{';'.join(second)};Maipú;;;"]
     if files == 1:
         folder.take_in(*lines, batch_size=batch_size)
