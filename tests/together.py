@@ -14,7 +14,7 @@ PATIENCE = 60
 Work = Callable[[], Any]
 
 
-def together(*works: Work) -> list[Any]:
+def together(*works: Work, patience: float = PATIENCE) -> list[Any]:
     """What each returned, or the reason for which it was refused. Raises what else one of them raised."""
     barrier = Barrier(len(works))
 
@@ -22,7 +22,7 @@ def together(*works: Work) -> list[Any]:
         barrier.wait(PATIENCE)
 
     begun = [_begin(work, start) for work in works]
-    return [_end(*one) for one in begun]
+    return [_end(*one, patience) for one in begun]
 
 
 @contextmanager
@@ -64,8 +64,8 @@ def _begin(work: Work, start: Callable[[], None] = lambda: None) -> tuple[Thread
     return thread, said
 
 
-def _end(thread: Thread, said: list[Any]) -> Any:
-    thread.join(PATIENCE)
+def _end(thread: Thread, said: list[Any], patience: float = PATIENCE) -> Any:
+    thread.join(patience)
     assert not thread.is_alive(), "they wait for each other"
     [answer] = said
     if isinstance(answer, BaseException):

@@ -9,11 +9,17 @@ ENSURE_SWEEPS = """
 INSERT INTO campaigns_sweep (broker_id, swept_to)
 SELECT b.id, b.created_at FROM brokers_broker b
 WHERE NOT EXISTS (SELECT FROM campaigns_sweep s WHERE s.broker_id = b.id)
+ORDER BY b.id
 ON CONFLICT DO NOTHING
 """
+# In the order of the brokers: a pass over one of them and one over all may end at once and must not deadlock.
 ADVANCE_SWEEPS = """
-UPDATE campaigns_sweep SET swept_to = %(to)s
-WHERE swept_to < %(to)s AND (%(broker)s::bigint IS NULL OR broker_id = %(broker)s)
+WITH behind AS (
+    SELECT broker_id FROM campaigns_sweep
+    WHERE swept_to < %(to)s AND (%(broker)s::bigint IS NULL OR broker_id = %(broker)s)
+    ORDER BY broker_id FOR NO KEY UPDATE
+)
+UPDATE campaigns_sweep s SET swept_to = %(to)s FROM behind WHERE s.broker_id = behind.broker_id
 """
 # One probe a kind of trigger: which active campaigns had anything happen in their window?
 PROBE = """

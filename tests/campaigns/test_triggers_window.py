@@ -1,6 +1,7 @@
 """No event is missed between two passes, and none counts twice (failures.md row 25)."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
@@ -99,6 +100,42 @@ def test_pass_over_one_brokerage_takes_only_its_leads_in(broker: Broker) -> None
         a_waiting_campaign(owner, **BIRTH)
         a_lead(owner, now=NOW + HOUR)
     assert [sweep(NOW + HOUR, broker_id=broker.pk), sweep(NOW + HOUR), sweep(NOW + HOUR)] == [1, 1, 0]
+
+
+def is_somebody_waiting() -> bool:
+    """Whether a connection to this database waits for another's lock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+            "cardinality(pg_blocking_pids(pid)) > 0"
+        )
+        return bool(cursor.fetchone()[0])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_passes_that_end_at_once_lock_the_watermarks_in_one_order() -> None:
+    """Otherwise one over all and one over a single brokerage could wait for each other; as they lie, they would."""
+    brokers = [a_broker(f"broker-{number}") for number in range(3)]
+    for broker in reversed(brokers):
+        Sweep.objects.create(broker=broker, swept_to=NOW)
+    _first, second, third = brokers
+    pass_over_all = Thread(target=lambda: (fire(now=NOW + HOUR, is_virtual=True), connection.close()))
+    with transaction.atomic():
+        Sweep.objects.select_for_update(no_key=True).get(broker=second)
+        pass_over_all.start()
+        wait_until(is_somebody_waiting)
+        free = Sweep.objects.select_for_update(no_key=True, skip_locked=True).exclude(broker=second)
+        assert [sweep.broker for sweep in free] == [third]
+    pass_over_all.join(20)
+    assert set(Sweep.objects.values_list("swept_to", flat=True)) == {NOW + HOUR}
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not happened():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.01)
 
 
 gaps = st.lists(st.integers(1, 3 * 60), min_size=1, max_size=8)
