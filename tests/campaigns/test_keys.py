@@ -11,10 +11,9 @@ from brokers.models import Broker
 from campaigns.clock import VirtualClock
 from campaigns.models import CampaignLog
 from messaging.base import Envelope, Outcome
-from messaging.models import ChannelAccount, Message
+from messaging.models import Message
 from messaging.sandbox import Sandbox
 from tests.building import (
-    NOW,
     a_campaign,
     a_free_broker,
     a_lead,
@@ -27,18 +26,10 @@ from tests.building import (
     run,
     some_leads,
 )
+from tests.messages import a_message
 from tests.peers.counting import sends
 
 pytestmark = pytest.mark.django_db
-
-
-def use_up(broker: Broker, key: str) -> Message:
-    """A message of that key is there already, whoever wrote it."""
-    lead = a_lead(broker)
-    account = ChannelAccount.objects.filter(broker=broker, channel="telegram", is_default=True).get()
-    return Message.objects.create(
-        broker=broker, lead=lead, account=account, channel="telegram", direction="out", dedupe_key=key, created_at=NOW
-    )
 
 
 def test_key_that_was_used_is_not_sent_again(free_broker: Broker, clock: VirtualClock, sent_file: Path) -> None:
@@ -46,19 +37,21 @@ def test_key_that_was_used_is_not_sent_again(free_broker: Broker, clock: Virtual
     counting_account(free_broker, sent_file)
     leads = some_leads(free_broker, 3)
     enroll(a_campaign(free_broker, message_step(free_broker), message_step(free_broker)), *leads)
-    use_up(free_broker, f"step:{log_of(leads[1]).enrollment_id}:1:1")
+    key = f"step:{log_of(leads[1]).enrollment_id}:1:1"
+    a_message(a_lead(free_broker), dedupe_key=key)
     run(clock, passes=3)
     assert (log_of(leads[1]).status, log_of(leads[1]).reason) == ("failed", "key_conflict")
     assert [status for _step, status, _reason in logs()] == ["sent", "sent", "failed", "sent", "sent", "sent"]
     assert len(sends(sent_file)) == 5
-    assert [send.key for send in sends(sent_file) if send.key == f"step:{log_of(leads[1]).enrollment_id}:1:1"] == []
+    assert key not in {send.key for send in sends(sent_file)}
 
 
 def test_key_is_written_once_in_the_database(free_broker: Broker) -> None:
     """failures.md row 1."""
-    use_up(free_broker, "step:1:1:1")
+    lead = a_lead(free_broker)
+    a_message(lead, dedupe_key="step:1:1:1")
     with pytest.raises(IntegrityError, match="message_key_once"), transaction.atomic():
-        use_up(free_broker, "step:1:1:1")
+        a_message(lead, dedupe_key="step:1:1:1")
 
 
 def test_step_of_an_enrolment_has_one_row_for_ever(free_broker: Broker, clock: VirtualClock) -> None:
