@@ -1,4 +1,5 @@
-"""A pass with nothing to do, over 100,000 leads: few statements, none looks at every lead (failures.md row 16)."""
+"""Passes over 100,000 leads and a long history (failures.md row 16): with nothing to do they take few statements, with
+little to do they look at little, and none looks at every row of anything."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,13 +12,15 @@ from brokers.models import Broker
 from campaigns import engine
 from campaigns.clock import VirtualClock
 from campaigns.models import CampaignLog, Enrollment
+from leads.models import Lead
+from messaging.models import Message
 from tests.building import DAY, HOUR, NOW, a_broker, a_campaign, a_lead, enroll, message_step
 from tests.many import analyze, committed_rows, copies, copies_of_lead
 
 # Also what makes pytest-django prepare a test database for this file.
 pytestmark = pytest.mark.django_db
 LEADS = 100_000
-WAITING = 5_000
+WAITING, DUE, PAST = 5_000, 60, 20_000
 TRIGGERS: list[dict[str, Any]] = [
     {},
     {"triggered_by": "lead_score", "trigger_condition": {"score_min": 60, "tags_any": ["vip"]}},
@@ -44,22 +47,50 @@ def passes(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterato
         yield [idle_pass(broker, 1), idle_pass(broker, 9)]
 
 
+@pytest.fixture(scope="module")
+def busy(passes: list[Statements], django_db_blocker: DjangoDbBlocker) -> Statements:
+    """A pass over the same leads that finds some of their steps due."""
+    found, clock = Statements(), VirtualClock(NOW + 4 * HOUR)
+    with django_db_blocker.unblock():
+        due = CampaignLog.objects.waiting().order_by("id").values("pk")[:DUE]
+        CampaignLog.objects.filter(pk__in=due).update(due_at=clock.now())
+        with connection.execute_wrapper(found):
+            done = engine.run(clock=clock)
+    assert (done.taken, done.steps) == (DUE, {"sent": DUE})
+    return found
+
+
 def fill() -> Broker:
-    """Leads that were active between ten and twenty days ago; some of them wait for their next step."""
+    """Leads that were active between ten and twenty days ago; some of them have been through a campaign, and some wait
+    for their next step."""
     broker = a_broker()
     lead = a_lead(broker, now=NOW - 20 * DAY)
     silence = f"o.last_activity_at + interval '10 days' * i / {LEADS}"
     copies_of_lead(lead, LEADS, last_activity_at=silence, pipeline_stage="(ARRAY['entrada', 'perdido'])[1 + mod(i, 2)]")
+    go_through(broker, lead)
     wait_for_next_step(broker)
     return broker
+
+
+def go_through(broker: Broker, lead: Lead) -> None:
+    """What a campaign of twenty days ago left behind."""
+    enroll(a_campaign(broker, now=NOW - 20 * DAY), lead, now=NOW - 20 * DAY)
+    engine.run(clock=VirtualClock(NOW - 20 * DAY))
+    message, entry, log = Message.objects.get(), Enrollment.objects.get(), CampaignLog.objects.get()
+    assert log.status == "sent"
+    copies(message, PAST, lead_id=f"{lead.pk} + i", dedupe_key=f"'step:' || {entry.pk} + i || ':1:1'")
+    copies(entry, PAST, lead_id=f"{lead.pk} + i")
+    moved = {"lead_id": f"{lead.pk} + i", "enrollment_id": "o.enrollment_id + i", "message_id": "o.message_id + i"}
+    copies(log, PAST, **moved)
 
 
 def wait_for_next_step(broker: Broker) -> None:
     campaign = a_campaign(broker, message_step(broker, delay_hours=200))
     lead = a_lead(broker, now=NOW - 20 * DAY)
     enroll(campaign, lead)
-    copies(Enrollment.objects.get(), WAITING, lead_id=f"{lead.pk} - i")
-    copies(CampaignLog.objects.get(), WAITING, lead_id=f"{lead.pk} - i", enrollment_id="o.enrollment_id + i")
+    entry = Enrollment.objects.get(campaign=campaign)
+    copies(entry, WAITING, lead_id=f"{lead.pk} - i")
+    copies(entry.logs.get(), WAITING, lead_id=f"{lead.pk} - i", enrollment_id="o.enrollment_id + i")
 
 
 def idle_pass(broker: Broker, campaigns: int) -> Statements:
@@ -114,3 +145,41 @@ def test_idle_pass_takes_as_many_statements_with_many_campaigns(passes: list[Sta
 def test_idle_pass_finds_its_queue_by_the_partial_index(passes: list[Statements]) -> None:
     due = [plan for found in passes for sql, plan in found if "CROSS JOIN LATERAL (\n    SELECT count(*) AS n" in sql]
     assert ["idx_log_queue" in plan for plan in due] == [True, True]
+
+
+LARGE = [
+    "leads_lead",
+    "leads_stagetransition",
+    "leads_scorechange",
+    "campaigns_campaignlog",
+    "campaigns_enrollment",
+    "messaging_message",
+]
+
+
+@pytest.mark.parametrize("table", LARGE)
+def test_busy_pass_looks_at_no_whole_table(busy: Statements, table: str) -> None:
+    """failures.md row 16: what it reads is as much as it has to do."""
+    assert [sql for sql, plan in busy if f"Seq Scan on {table}" in plan] == []
+
+
+# What stands in a statement that looks for rows of the log, and the index that it has to use.
+LOOKS = {
+    "AS g(campaign_id, channel, quota, position)": "idx_log_queue",
+    "l.dispatched_at IS NOT NULL AND l.lease_until <= ": "idx_log_lease",
+    "l.reason IN ('outcome_unknown', 'left_unknown', 'resending', 'not_resent')": "idx_log_unsettled",
+}
+
+
+@pytest.mark.parametrize(("words", "index"), LOOKS.items(), ids=LOOKS.values())
+def test_busy_pass_takes_its_rows_by_partial_indexes(busy: Statements, words: str, index: str) -> None:
+    """failures.md row 16: what is due, leases that ran out, outcomes that were unknown."""
+    plans = [plan for sql, plan in busy if words in sql]
+    assert plans != []
+    assert [plan for plan in plans if index not in plan] == []
+
+
+def test_busy_pass_explains_every_statement_of_a_batch(busy: Statements) -> None:
+    """The plans that are looked at are those of a whole batch, its writes included."""
+    wanted = ["INSERT INTO messaging_message", "UPDATE messaging_message", "UPDATE campaigns_enrollment"]
+    assert [part for part in wanted if not any(part in sql for sql, _plan in busy)] == []
