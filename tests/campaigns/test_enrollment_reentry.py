@@ -1,5 +1,6 @@
 """May a lead enter again? One rule with a truth table, in SQL as in a plain reading of it (failures.md row 12)."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from campaigns.clock import VirtualClock
 from campaigns.models import Campaign, Enrollment
 from leads.models import Lead
 from tests.building import DAY, NOW, a_campaign, a_lead, enroll, run
+from tests.many import copies_of_lead
 
 pytestmark = pytest.mark.django_db
 SECOND = timedelta(seconds=1)
@@ -37,9 +39,9 @@ def may_enter(entries: list[Entry], reentry_after_days: int | None, happened: in
     return ended >= reentry_after_days and is_new
 
 
-def write(campaign: Campaign, lead: Lead, entries: list[Entry]) -> None:
+def rows_of(campaign: Campaign, lead: Lead, entries: list[Entry]) -> Iterator[Enrollment]:
     for number, entry in enumerate(entries, start=1):
-        Enrollment.objects.create(
+        yield Enrollment(
             broker_id=campaign.broker_id,
             campaign=campaign,
             version=1,
@@ -53,9 +55,16 @@ def write(campaign: Campaign, lead: Lead, entries: list[Entry]) -> None:
         )
 
 
+def write(campaign: Campaign, lead: Lead, entries: list[Entry]) -> None:
+    Enrollment.objects.bulk_create(rows_of(campaign, lead, entries))
+
+
+def moment_of(happened: int | None) -> Value:
+    return Value(None if happened is None else NOW - happened * DAY, output_field=DateTimeField(null=True))
+
+
 def entered(campaign: Campaign, lead: Lead, happened: int | None) -> bool:
-    moment = Value(None if happened is None else NOW - happened * DAY, output_field=DateTimeField(null=True))
-    return enroll(campaign, lead, happened_at=moment).enrolled == 1
+    return enroll(campaign, lead, happened_at=moment_of(happened)).enrolled == 1
 
 
 @pytest.mark.parametrize(
@@ -90,6 +99,34 @@ def test_reentry_follows_its_truth_table(
     lead, campaign = a_lead(broker), a_campaign(broker, reentry_after_days=days)
     write(campaign, lead, entries)
     assert (entered(campaign, lead, happened), may_enter(entries, days, happened)) == (expected, expected)
+
+
+# Every way in which one entry can lie in the past; limits are a day and seven days, events nine to eleven days ago.
+PAST = [
+    Entry(status, enrolled, finished)
+    for status in ("completed", "exited")
+    for enrolled, finished in ((10, 8), (10, 7), (10, 6), (9, 1), (1, 0))
+]
+PAST += [Entry("held_out", enrolled, None) for enrolled in (10, 8, 7, 6, 0)]
+ACTIVE = Entry("active", 5, None)
+HISTORIES = [[], [ACTIVE], *([one] for one in PAST), *([one, ACTIVE] for one in PAST)]
+HISTORIES += [[one, other] for one in PAST for other in PAST if other.enrolled <= one.enrolled]
+
+
+@pytest.mark.parametrize("days", [None, 1, 7])
+@pytest.mark.parametrize("happened", [None, 0, 9, 10, 11])
+def test_reentry_follows_its_rule_for_every_history(broker: Broker, days: int | None, happened: int | None) -> None:
+    """By hand, and for events before, at and after the last entry; everybody in one statement, as a trigger does it."""
+    campaign = a_campaign(broker, reentry_after_days=days)
+    copies_of_lead(a_lead(broker), len(HISTORIES) - 1)
+    people = list(zip(Lead.objects.order_by("pk"), HISTORIES, strict=True))
+    for lead, history in people:
+        write(campaign, lead, history)
+    newest = Enrollment.objects.order_by("pk").values_list("pk", flat=True).last()
+    intake = enroll(campaign, happened_at=moment_of(happened))
+    found = Enrollment.objects.filter(pk__gt=newest).order_by("lead").values_list("lead", "entry", "status")
+    expected = [(lead.pk, len(history) + 1, "active") for lead, history in people if may_enter(history, days, happened)]
+    assert (list(found), intake.enrolled) == (expected, len(expected))
 
 
 ended_entries = st.builds(

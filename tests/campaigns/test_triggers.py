@@ -243,3 +243,19 @@ def test_rescore_that_changes_nothing_fires_nothing(broker: Broker) -> None:
     a_waiting_campaign(broker, **SCORE)
     rescore(lead=lead, now=NOW + HOUR, cause="edit")
     assert collected(NOW + HOUR) == 0
+
+
+@pytest.mark.parametrize("trigger", [SCORE, STAGE, SILENCE], ids=["score", "stage", "silence"])
+def test_what_stays_true_enrols_once_however_many_passes_look(
+    broker: Broker, clock: VirtualClock, trigger: dict[str, Any]
+) -> None:
+    """failures.md row 27: also where the campaign may be entered again every day, and its entry has long ended."""
+    lead = a_lead(broker)
+    campaign = a_waiting_campaign(broker, **trigger, reentry_after_days=1)
+    know_more(lead, NOW + HOUR)
+    move(lead, "perfilamiento", NOW + HOUR)
+    run(clock, passes=90, every=DAY)
+    fresh = now_of(lead)
+    assert (fresh.lead_score >= 20, fresh.pipeline_stage) == (True, "perfilamiento")
+    assert fresh.last_activity_at < clock.now() - 30 * DAY
+    assert list(campaign.enrollments.values_list("entry", "status")) == [(1, "completed")]

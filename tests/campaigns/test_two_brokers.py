@@ -7,6 +7,7 @@ from django.conf import LazySettings
 
 from brokers.models import Broker
 from campaigns import engine
+from campaigns.actions import activate, matching_leads, pause, resume
 from campaigns.clock import VirtualClock
 from campaigns.models import Campaign, CampaignLog, Enrollment
 from campaigns.triggers import fire
@@ -18,6 +19,7 @@ from tests.building import (
     HOUR,
     NOW,
     a_campaign,
+    a_draft,
     a_free_broker,
     a_lead,
     a_user,
@@ -87,6 +89,33 @@ def test_trigger_takes_only_its_own_leads_in(twins: tuple[Brokerage, Brokerage],
         become(twin.lead)
     taken = fire(now=NOW + 2 * DAY, is_virtual=True)
     assert taken[campaign.pk].enrolled == 1
+    assert list(Enrollment.objects.values_list("lead", "broker")) == [(one.lead.pk, one.broker.pk)]
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS.values(), ids=TRIGGERS)
+def test_activation_takes_only_its_own_matching_leads_in(
+    twins: tuple[Brokerage, Brokerage], trigger: dict[str, Any]
+) -> None:
+    """failures.md row 33: both leads match already, and one brokerage activates its campaign over them."""
+    one, _other = twins
+    for twin in twins:
+        become(twin.lead)
+    now = NOW + 3 * DAY
+    draft = a_draft(one.broker, now=now, **trigger)
+    assert matching_leads(draft, now).get() == one.lead
+    activate(campaign=draft, now=now, include_matching=True)
+    assert list(Enrollment.objects.values_list("lead", "broker")) == [(one.lead.pk, one.broker.pk)]
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS.values(), ids=TRIGGERS)
+def test_resume_collects_only_its_own_leads(twins: tuple[Brokerage, Brokerage], trigger: dict[str, Any]) -> None:
+    """failures.md row 33: both became it while one brokerage's campaign was paused."""
+    one, _other = twins
+    campaign = one.campaign(**trigger)
+    pause(campaign=campaign, now=NOW)
+    for twin in twins:
+        become(twin.lead)
+    resume(campaign=campaign, now=NOW + 2 * DAY, collect=True)
     assert list(Enrollment.objects.values_list("lead", "broker")) == [(one.lead.pk, one.broker.pk)]
 
 
