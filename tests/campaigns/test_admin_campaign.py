@@ -245,6 +245,7 @@ def test_draft_is_deleted_with_its_steps(browser: Client, spring: Campaign) -> N
 
 
 def test_what_was_activated_is_not_deleted(browser: Client, active: Campaign) -> None:
+    """failures.md row 13."""
     assert browser.post(admin_url(Campaign, "delete", active.pk), {"post": "yes"}).status_code == 403
     chosen = {"action": "delete_selected", "_selected_action": [active.pk], "post": "yes"}
     assert browser.post(admin_url(Campaign, "changelist"), chosen).status_code == 403

@@ -180,6 +180,7 @@ def test_help_shows_an_example(app: str, command: str) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_the_loop_works_until_sigterm(command_environment: dict[str, str]) -> None:
+    """failures.md row 34."""
     broker = a_broker("abierta", contact_window=ALWAYS_OPEN)
     a_lead(broker)
     enroll(a_campaign(broker), now=datetime.now(UTC))

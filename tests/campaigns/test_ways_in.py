@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from brokers.models import Broker
-from campaigns.actions import activate
+from campaigns.actions import activate, enroll_again, pause, resume, stop_enrollment
 from campaigns.clock import VirtualClock
 from campaigns.models import Campaign, CampaignLog
 from campaigns.tasks import run_pass
@@ -65,6 +65,21 @@ def matching_already(broker: Broker, lead: Lead) -> None:
     activate(campaign=a_draft(broker, **SCORE), now=NOW + HOUR, include_matching=True)
 
 
+def collected_on_resume(broker: Broker, lead: Lead) -> None:
+    campaign = a_campaign(broker, **STAGE)
+    pause(campaign=campaign, now=NOW)
+    move_stage(lead=lead, to="perfilamiento", now=NOW + HOUR / 2, cause="agent")
+    resume(campaign=campaign, now=NOW + HOUR, collect=True)
+
+
+def entered_again(broker: Broker, lead: Lead) -> None:
+    """Their first entry was stopped before anything was sent."""
+    campaign = a_campaign(broker, message_step(broker, delay_hours=1), reentry_after_days=1)
+    enroll(campaign, lead, now=NOW - 2 * DAY)
+    entry = stop_enrollment(enrollment=lead.enrollments.get(), now=NOW - 2 * DAY)
+    enroll_again(enrollment=entry, now=NOW)
+
+
 def admin_page(broker: Broker, lead: Lead) -> None:
     admin = an_admin(broker)
     admin.is_staff = True
@@ -74,7 +89,8 @@ def admin_page(broker: Broker, lead: Lead) -> None:
     CampaignLog.objects.update(due_at=NOW, planned_at=NOW)  # the page's clock is the machine's
 
 
-WAYS = {way.__name__: way for way in (manual, score, stage, silence, matching_already, admin_page)}
+CHOSEN, BECAME = (manual, entered_again, admin_page), (score, stage, silence, matching_already, collected_on_resume)
+WAYS = {way.__name__: way for way in (*CHOSEN, *BECAME)}
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
@@ -85,7 +101,8 @@ def test_every_way_in_ends_in_a_sent_message(
     lead, _other = a_lead(broker, now=NOW - HOUR), a_lead(a_broker("boreal"))
     way(broker, lead)
     run(clock, passes=26)
-    assert list(CampaignLog.objects.values_list("lead", "status")) == [(lead.pk, "sent")]
+    of_the_entry = CampaignLog.objects.exclude(reason="stopped")
+    assert list(of_the_entry.values_list("lead", "status")) == [(lead.pk, "sent")]
     assert list(Message.objects.values_list("lead", "status")) == [(lead.pk, "delivered")]
     assert broken() == {}
 
