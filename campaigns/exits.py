@@ -13,7 +13,8 @@ from campaigns.models import LogStatus
 
 def end_what_is_over(*, broker_id: int | None, clock: Clock) -> int:
     """End the enrolments of leads that something happened to since the last pass; how many ended."""
-    touched = [lead_id for (lead_id,) in sql.rows(sql.TOUCHED, {"broker": broker_id})]
+    [(oldest,)] = sql.rows(sql.OLDEST_SWEEP, {"broker": broker_id})
+    touched = [lead_id for (lead_id,) in sql.rows(sql.TOUCHED, {"broker": broker_id, "oldest": oldest})]
     ended = 0
     for start in range(0, len(touched), settings.ENGINE_BATCH):
         with transaction.atomic():

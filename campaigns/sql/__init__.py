@@ -17,7 +17,7 @@ from campaigns.sql.deciding import (
     RESERVE_SLOTS,
 )
 from campaigns.sql.enrolling import ENROLL, LOCK_CAMPAIGN, SLICE_END
-from campaigns.sql.exiting import EXITS, TOUCHED
+from campaigns.sql.exiting import EXITS, OLDEST_SWEEP, TOUCHED
 from campaigns.sql.moving import COUNT_MOVABLE, MOVE, SKIP_OVERDUE
 from campaigns.sql.running import columns_of, rows, run
 from campaigns.sql.settling import (
@@ -59,6 +59,7 @@ __all__ = [
     "LOCK_LEADS",
     "MOVE",
     "NEXT_APPOINTMENT",
+    "OLDEST_SWEEP",
     "OPEN_SINCE",
     "PERMISSIONS",
     "POSTPONE",

@@ -1,15 +1,22 @@
 """Which waiting rows belong to enrolments that are over."""
 
+# The oldest watermark of these brokerages, or the beginning of one that had no pass yet.
+OLDEST_SWEEP = """
+SELECT min(coalesce(s.swept_to, b.created_at)) FROM brokers_broker b LEFT JOIN campaigns_sweep s ON s.broker_id = b.id
+WHERE %(broker)s::bigint IS NULL OR b.id = %(broker)s
+"""
+
 # The leads that something happened to since the last pass, or, before a brokerage's first one, ever. A statement of its
-# own: the planner cannot know how few they are, and would look at everybody who is under way.
+# own: the planner cannot know how few they are, and would look at everybody who is under way. Told as a value, the
+# oldest watermark lets it see how few; by a join it would read all leads, as the small tables have no statistics.
 TOUCHED = """
 SELECT d.id FROM brokers_broker b LEFT JOIN campaigns_sweep s ON s.broker_id = b.id
 JOIN leads_lead d ON d.broker_id = b.id AND d.last_activity_at >= coalesce(s.swept_to, b.created_at)
-WHERE %(broker)s::bigint IS NULL OR b.id = %(broker)s
+WHERE d.last_activity_at >= %(oldest)s AND (%(broker)s::bigint IS NULL OR b.id = %(broker)s)
 UNION
 SELECT t.lead_id FROM brokers_broker b LEFT JOIN campaigns_sweep s ON s.broker_id = b.id
 JOIN leads_stagetransition t ON t.broker_id = b.id AND t.at >= coalesce(s.swept_to, b.created_at)
-WHERE t.from_stage <> '' AND (%(broker)s::bigint IS NULL OR b.id = %(broker)s)
+WHERE t.at >= %(oldest)s AND t.from_stage <> '' AND (%(broker)s::bigint IS NULL OR b.id = %(broker)s)
 """
 
 # Of these leads: the waiting rows whose enrolment is over, and why.
