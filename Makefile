@@ -30,7 +30,7 @@ help:
 	@echo 'make test          everything: make lint, then the tests'
 	@echo 'make lint          style, types, templates, imports'
 	@echo 'make fmt           puts the code in shape'
-	@echo 'make bench         the speeds beside their physical floors; writes bench/results.json'
+	@echo 'make bench         the speeds beside their physical floors; writes bench/results.json (docs/bench.md)'
 	@echo 'make messages      collects and compiles the texts to translate (needs GNU gettext)'
 	@echo 'make requirements  newest versions that fit, with hashes'
 

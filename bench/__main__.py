@@ -1,4 +1,4 @@
-"""python -m bench [--quick] [enrolment] [steps] [import] [ledger]"""
+"""python -m bench [--quick] [SUITE …]; without a suite all of them."""
 
 import os
 

@@ -1,10 +1,14 @@
-"""A provider that takes every message at once and counts them."""
+"""Providers that take every message: one at once, and one after the time that a real one takes."""
 
 import itertools
+import time
 
 from messaging.base import Adapter, Envelope, Outcome, OutcomeKind
 
-PROVIDER = {"bench": "bench.counting.Counting"}
+NEAR, FAR = "bench", "bench-far"
+PROVIDERS = {NEAR: "bench.counting.Counting", FAR: "bench.counting.Far"}
+# There and back to a provider's own machines, answer included.
+LATENCY = 0.02
 _sends = itertools.count()
 
 
@@ -15,6 +19,7 @@ class Counting(Adapter):
         return Outcome(OutcomeKind.ACCEPTED, provider_id=f"bench-{next(_sends)}")
 
 
-def sends_so_far() -> int:
-    """Takes one number itself, which no provider id will have."""
-    return next(_sends)
+class Far(Counting):
+    def send(self, envelope: Envelope) -> Outcome:
+        time.sleep(LATENCY)
+        return super().send(envelope)

@@ -5,9 +5,9 @@ from functools import partial
 from django.db import connection, transaction
 
 from bench.database import as_owner_execute, tidy, value
-from bench.lean import make_lean, on_lean_tables
 from bench.measuring import Contestant, Goal, Line, compete, line_of, times_as_long
 from bench.people import NOW, a_brokerage, a_campaign
+from bench.twins import make_lean, on_twins
 from brokers.models import Broker
 from campaigns.enrollment import SLICE, enroll_leads
 from campaigns.models import Campaign, CampaignLog, CampaignStep, Enrollment
@@ -88,7 +88,7 @@ def _bare(campaign: Campaign, round_number: int) -> int:
 
 
 def _bare_on_lean(campaign: Campaign, round_number: int) -> int:
-    with on_lean_tables():
+    with on_twins("lean"):
         return _bare(campaign, round_number)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from django.db import transaction
 
 from bench.database import tidy
-from bench.lean import on_lean_tables
 from bench.people import DAY, NOW
+from bench.twins import on_twins
 from brokers.models import Broker
 from campaigns.sql import rows, run
 
@@ -122,7 +122,7 @@ class OnLean(Floor):
     """The same on the lean twins."""
 
     def where(self) -> AbstractContextManager[None]:
-        return on_lean_tables()
+        return on_twins("lean")
 
 
 def _two_commits(params: dict[str, Any]) -> None:

@@ -48,7 +48,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table. `value` is a ratio or a count; what it means says README.md."""
+    """One line of the table. `value` is a ratio or a count; what it means says docs/bench.md."""
 
     what: str
     rows: int | None = None

@@ -1,12 +1,15 @@
 """Brokerages with leads as brokers have them, and campaigns that write to them. Seeded: the same on every run."""
 
 import random
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from bench.counting import PROVIDER
+from django.db.models import Model
+
+from bench.copying import copy_rows
+from bench.counting import NEAR
+from bench.database import tidy
 from brokers.models import Broker, User
 from brokers.rules import WEEKDAYS
 from campaigns.actions import activate, create_campaign, save_steps
@@ -19,7 +22,8 @@ from templates_app.models import MessageTemplate
 # A Wednesday, noon in Santiago.
 NOW = datetime(2026, 3, 4, 15, tzinfo=UTC)
 DAY = timedelta(days=1)
-CHUNK = 5_000
+MADE = 5_000
+FIRST_PHONE, FIRST_CHAT = 50_000_000, 100_000_000
 
 FIRST_NAMES = (
     "Agustín", "Andrea", "Antonia", "Benjamín", "Camila", "Carlos", "Constanza", "Cristóbal", "Daniela", "Felipe",
@@ -51,8 +55,8 @@ EMAIL_TEXT = {
 CONDITIONS: dict[str, Any] = {"stage": ["entrada", "perfilamiento"], "score_min": 5}
 
 
-def a_brokerage(slug: str, leads: int) -> Broker:
-    """With agents, leads, and an account for Telegram and for e-mail that takes all at once; open every day."""
+def a_brokerage(slug: str, leads: int, provider: str = NEAR) -> Broker:
+    """With agents, leads, and an account for Telegram and for e-mail that takes all; open every day."""
     broker = open_brokerage(
         name=f"Inmobiliaria {slug.title()}",
         slug=slug,
@@ -65,7 +69,7 @@ def a_brokerage(slug: str, leads: int) -> Broker:
     ChannelAccount.objects.filter(broker=broker).update(is_default=False)
     for channel in ("telegram", "email"):
         ChannelAccount.objects.create(
-            broker=broker, channel=channel, provider=next(iter(PROVIDER)), is_default=True, created_at=NOW
+            broker=broker, channel=channel, provider=provider, is_default=True, created_at=NOW
         )
     agents = [
         User.objects.create(
@@ -78,12 +82,41 @@ def a_brokerage(slug: str, leads: int) -> Broker:
 
 
 def _take_in(broker: Broker, agents: list[User], count: int) -> None:
+    """The first ones are made one by one, the others copied from them with addresses of their own."""
     dice = random.Random(broker.slug)
-    for start in range(0, count, CHUNK):
-        numbers = range(start, min(start + CHUNK, count))
-        leads = Lead.objects.bulk_create(a_lead(broker, agents, dice, number) for number in numbers)
-        for model, rows in _pasts(broker, leads, dice):
-            model.objects.bulk_create(rows)
+    leads = Lead.objects.bulk_create(a_lead(broker, agents, dice, number) for number in range(min(count, MADE)))
+    pasts = _pasts(broker, leads, dice)
+    for model, rows in pasts.items():
+        model.objects.bulk_create(rows)
+    if count > MADE:
+        _copy(broker, leads[-1].pk, count)
+        tidy("leads_lead")  # without statistics their pasts are looked for lead by lead
+        for model in pasts:
+            _copy_past(model, broker, leads[-1].pk)
+
+
+def _copy(broker: Broker, last: int, count: int) -> None:
+    number = f"(o.telegram_chat_id::int - {FIRST_CHAT} + i * {MADE})"
+    copy_rows(
+        Lead,
+        f"FROM leads_lead o, generate_series(1, {count // MADE}) i WHERE o.broker_id = {broker.pk} AND o.id <= {last} "
+        f"ORDER BY i, o.id LIMIT {count - MADE}",
+        phone=f"'+569' || {FIRST_PHONE} + {number} * 7",
+        email=f"'lead' || {number} || '@example.com'",
+        telegram_chat_id=f"({FIRST_CHAT} + {number})::text",
+    )
+
+
+def _copy_past(model: type[Model], broker: Broker, last: int) -> None:
+    copy_rows(
+        model,
+        f"FROM {model._meta.db_table} o JOIN leads_lead m ON m.id = o.lead_id JOIN leads_lead d "
+        f"ON d.broker_id = o.broker_id AND (d.telegram_chat_id::int - {FIRST_CHAT}) % {MADE} "
+        f"= m.telegram_chat_id::int - {FIRST_CHAT} "
+        f"WHERE o.broker_id = {broker.pk} AND o.lead_id <= {last} AND d.id > {last} ORDER BY d.id",
+        lead_id="d.id",
+        address="d.email",
+    )
 
 
 def a_lead(broker: Broker, agents: list[User], dice: random.Random, number: int) -> Lead:
@@ -93,9 +126,9 @@ def a_lead(broker: Broker, agents: list[User], dice: random.Random, number: int)
     return Lead(
         broker=broker,
         name=name,
-        phone=f"+569{50_000_000 + number * 7:08d}",
+        phone=f"+569{FIRST_PHONE + number * 7}",
         email=f"lead{number}@example.com",
-        telegram_chat_id=str(100_000_000 + number),
+        telegram_chat_id=str(FIRST_CHAT + number),
         lead_score=dice.randrange(5, 80),
         score_components={"name": 5, "phone": 5, "email": 5, "budget": 10, "location": 5},
         pipeline_stage=dice.choice(("entrada", "perfilamiento")),
@@ -120,46 +153,36 @@ def a_lead(broker: Broker, agents: list[User], dice: random.Random, number: int)
     )
 
 
-def _pasts(broker: Broker, leads: list[Lead], dice: random.Random) -> Iterator[tuple[Any, list[Any]]]:
+def _pasts(broker: Broker, leads: list[Lead], dice: random.Random) -> dict[type[Model], list[Any]]:
     """Birth, first score and inquiry of each; a fifth has given a permission."""
-    yield (
-        StageTransition,
-        [
+    return {
+        StageTransition: [
             StageTransition(broker=broker, lead=one, to_stage=one.pipeline_stage, at=one.created_at, cause="import")
             for one in leads
         ],
-    )
-    yield (
-        ScoreChange,
-        [
+        ScoreChange: [
             ScoreChange(broker=broker, lead=one, to_score=one.lead_score, at=one.created_at, cause="import")
             for one in leads
         ],
-    )
-    yield (
-        Inquiry,
-        [
+        Inquiry: [
             Inquiry(broker=broker, lead=one, source=one.source, text="Más información", at=one.created_at)
             for one in leads
         ],
-    )
-    yield (
-        ContactPermission,
-        [
+        ContactPermission: [
             ContactPermission(
                 broker=broker, lead=one, address=one.email, kind="granted", source="form", at=one.created_at
             )
             for one in leads
             if dice.random() < 0.2
         ],
-    )
+    }
 
 
-def a_campaign(broker: Broker, channel: str, steps: int, *, conditional: int) -> Campaign:
+def a_campaign(broker: Broker, channel: str, steps: int, *, conditional: int, **settings: Any) -> Campaign:
     """Active, a step a day; every second step has conditions: the odd ones (1) or the even ones (0)."""
     text = TELEGRAM_TEXT if channel == "telegram" else EMAIL_TEXT
     templates = [a_template(broker, channel, language, content) for language, content in text.items()]
-    campaign = create_campaign(broker=broker, now=NOW, name=f"{channel} {conditional}", channel=channel)
+    campaign = create_campaign(broker=broker, now=NOW, name=f"{channel} {conditional}", channel=channel, **settings)
     specs = [
         {
             "action": "send_message",

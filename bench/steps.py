@@ -6,13 +6,14 @@ campaign and half in an e-mail one, and each day half of the steps have conditio
 
 from functools import partial
 
+from bench.counting import NEAR
 from bench.database import tidy
 from bench.floor import Floor, OnLean, samples
-from bench.lean import make_lean
 from bench.looped import work_off_looped
 from bench.measuring import Contestant, Goal, Line, compete, line_of, times_as_long
 from bench.people import DAY, NOW, a_brokerage, a_campaign
-from bench.weighing import cost_of_a_batch, resident_mb
+from bench.twins import make_lean
+from bench.weighing import cost_of_a_batch
 from brokers.models import Broker
 from campaigns import engine
 from campaigns.clock import VirtualClock
@@ -37,10 +38,9 @@ def measure(scale: float) -> list[Line]:
     tidy(*HOT, *REST)
     make_lean(*HOT)
     floor, lean = Floor(theirs, samples(warm)), OnLean(theirs, samples(warm))
-    memory: list[float] = []
     timings = compete(
         [
-            Contestant("engine", partial(_round, ours, memory), _prepare),
+            Contestant("engine", partial(by_engine, ours), _prepare),
             Contestant("floor", floor.run, floor.prepare),
             Contestant("lean", lean.run, lean.prepare),
             Contestant("loop", partial(work_off_looped, loops), _prepare),
@@ -57,17 +57,16 @@ def measure(scale: float) -> list[Line]:
         line_of("steps: get and save a step", loop, times_as_long(loop, engines), Goal("≥", 10)),
         Line("steps: statements a batch of 1,000", value=cost.statements, goal=Goal("≤", 15)),
         Line("steps: commits a batch of 1,000", value=cost.commits, goal=Goal("≤", 2)),
-        Line("steps: MB more after so many", rows=sum(engines.rows[1:]), value=memory[-1] - memory[0]),
     ]
 
 
-def under_way(slug: str, count: int) -> Broker:
+def under_way(slug: str, count: int, *, provider: str = NEAR, steps: int = STEPS) -> Broker:
     """A brokerage with all its leads enrolled, half of them in either campaign; their first step is due at NOW."""
-    broker = a_brokerage(slug, count)
+    broker = a_brokerage(slug, count, provider)
     leads = Lead.objects.filter(broker=broker)
     middle = leads.order_by("pk")[count // 2].pk
     for channel, half in (("telegram", leads.filter(pk__lt=middle)), ("email", leads.filter(pk__gte=middle))):
-        campaign = a_campaign(broker, channel, STEPS, conditional=int(channel == "email"))
+        campaign = a_campaign(broker, channel, steps, conditional=int(channel == "email"))
         enroll_leads(campaign=campaign, leads=half, trigger="manual", now=NOW)
     return broker
 
@@ -78,12 +77,6 @@ def by_engine(broker: Broker, day: int) -> int:
     expected = Lead.objects.filter(broker=broker).count()
     assert done.steps["sent"] == expected, f"{done.steps} instead of {expected} sent"
     return expected
-
-
-def _round(broker: Broker, memory: list[float], day: int) -> int:
-    done = by_engine(broker, day)
-    memory.append(resident_mb())
-    return done
 
 
 def _prepare(round_number: int) -> None:
