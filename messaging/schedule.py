@@ -42,9 +42,7 @@ def _opening_in(now: datetime, window: ContactWindow, zone: ZoneInfo) -> datetim
         return now
     first_day = now.astimezone(zone).date()
     for offset in range(HORIZON_DAYS + 1):
-        # A change of the clock may belong to the day after, whose window may open before it.
-        days = (first_day + timedelta(days=offset + n) for n in range(2))
-        moments = (moment for day in days for moment in _candidates(day, window, zone))
+        moments = _candidates(first_day + timedelta(days=offset), window, zone)
         later = [moment for moment in moments if moment > now and is_open(moment, window, zone)]
         if later:
             return min(later)
@@ -64,9 +62,8 @@ def _candidates(day: date, window: ContactWindow, zone: ZoneInfo) -> Iterator[da
 
 
 def clock_changes(day: date, zone: ZoneInfo) -> Sequence[datetime]:
-    """The instant within a local day at which the zone's offset changes, if it does."""
-    start = datetime.combine(day, time(), zone).astimezone(UTC)
-    end = start + timedelta(hours=26)
+    """The instant within a local day, or at its end, at which the zone's offset changes, if it does."""
+    start, end = (datetime.combine(one, time(), zone).astimezone(UTC) for one in (day, day + timedelta(days=1)))
     if _offset(start, zone) == _offset(end, zone):
         return ()
     while end - start > timedelta(seconds=1):

@@ -13,8 +13,8 @@ from messaging.schedule import next_opening
 from tests.messaging.clocks import SECOND, ZONES, Change, changes, changing, earliest
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-# Seen from a day before, right before, in the very moment, within what is skipped or repeated, and after.
-MOMENTS = (-25 * HOUR, -HOUR, -SECOND, timedelta(), 29 * MINUTE, HOUR, 3 * HOUR)
+# Seen from the days before, right before, in the very moment, within what is skipped or repeated, and after.
+MOMENTS = (-50 * HOUR, -25 * HOUR, -HOUR, -SECOND, timedelta(), 29 * MINUTE, HOUR, 3 * HOUR)
 LAST_SECOND = time(23, 59, 59)
 
 
@@ -43,7 +43,8 @@ def windows_around(change: Change) -> Iterator[ContactWindow]:
         if edge > time(0):
             yield ContactWindow(daily(time(0), edge))
     for open_day in (day, (day - 1) % 7):
-        yield ContactWindow(tuple((middle, plus(middle, HOUR)) if n == open_day else None for n in range(7)))
+        for hours in ((middle, plus(middle, HOUR)), (time(0), time(12))):
+            yield ContactWindow(tuple(hours if n == open_day else None for n in range(7)))
 
 
 def test_every_zone_is_looked_at() -> None:
