@@ -64,7 +64,7 @@ def test_opening_in_a_repeated_hour_comes_twice() -> None:
 
 
 def test_opening_on_the_day_of_a_change_comes_before_it_however_early_one_asks() -> None:
-    """Casablanca jumps from 02:00 to 03:00 on Sunday 14 April 2024, the only open day, which is open from midnight."""
+    """failures.md row 21: Casablanca jumps at 02:00 on Sunday 14 April 2024, the only open day, open from midnight."""
     window = ContactWindow((None,) * 6 + ((time(0), time(12)),))
     for day in (11, 12, 13):
         assert opening(f"2024-04-{day}T12:00", window, ("Africa/Casablanca",)) == "2024-04-14T00:00"
