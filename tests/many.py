@@ -12,7 +12,7 @@ from django.db import connection, models, transaction
 from brokers.models import Broker
 from campaigns.actions import fingerprint
 from campaigns.models import CampaignStep, CampaignVersion
-from leads.models import Lead
+from leads.models import Lead, Task
 from messaging.models import Message
 
 # More than the ids of one brokerage span.
@@ -109,6 +109,9 @@ def _in_copy(model: type[models.Model], field: models.Field) -> str:
     if model is Message and field.name == "dedupe_key":
         entry = f"split_part({value}, ':', 2)"
         return f"replace({value}, ':' || {entry} || ':', ':' || {entry}::bigint + {further} || ':')"
+    if model is Task and field.name == "origin":
+        moved = f"'log:' || substr({value}, 5)::bigint + {further}"
+        return f"CASE WHEN starts_with({value}, 'log:') THEN {moved} ELSE {value} END"
     return f"{value} || '-' || n" if field.unique else value
 
 

@@ -141,5 +141,5 @@ def _heard(runs: dict[int, Run], sent: Path) -> Iterator[tuple[Run, str, Send]]:
 
 
 def _broker_of(table: str, row_id: int) -> int:
-    [model] = [model for model in apps.get_models() if model._meta.db_table == table]
+    [model] = [m for m in apps.get_models() if m._meta.db_table == table and not m._meta.proxy]
     return row_id if model is Broker else model._default_manager.values_list("broker", flat=True).get(pk=row_id)
