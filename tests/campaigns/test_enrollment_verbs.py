@@ -11,6 +11,7 @@ from django.db import transaction
 from brokers.models import Broker
 from brokers.refusal import Refused
 from campaigns.actions import (
+    edit_campaign,
     enroll_again,
     move_enrollments,
     pause,
@@ -264,13 +265,13 @@ def test_enrolling_again_keeps_to_the_re_entry_rule(broker: Broker, clock: Virtu
 
 def test_enrolling_again_begins_anew(broker: Broker, clock: VirtualClock) -> None:
     campaign, lead = under_way(broker)
-    Campaign.objects.update(reentry_after_days=1)
+    edit_campaign(campaign=campaign, now=NOW, reentry_after_days=1)
     run(clock)
     stop_enrollment(enrollment=enrolment_of(lead), now=clock.now())
     clock.advance(2 * DAY)
     enroll_again(enrollment=enrolment_of(lead), now=clock.now())
     entry = enrolment_of(lead, entry=2)
-    assert (entry.status, entry.trigger, entry.version, campaign.enrollments.count()) == ("active", "manual", 1, 2)
+    assert (entry.status, entry.trigger, entry.version, campaign.enrollments.count()) == ("active", "manual", 2, 2)
     run(clock, passes=4)
     assert (sent_bodies(lead), broken()) == (["uno", "uno", "dos"], {})
 
@@ -278,10 +279,10 @@ def test_enrolling_again_begins_anew(broker: Broker, clock: VirtualClock) -> Non
 @pytest.mark.parametrize(
     ("case", "said"),
     [
-        ("never again", "The lead may enter (again)"),
-        ("under way", "The lead may enter (again)"),
-        ("deleted", "The lead is there"),
-        ("full", "There is room in the campaign"),
+        ("never again", "re-entry days"),
+        ("under way", "re-entry days"),
+        ("deleted", "come again"),
+        ("full", "Raise the number of leads"),
     ],
 )
 def test_enrolling_again_says_what_stands_in_the_way(broker: Broker, clock: VirtualClock, case: str, said: str) -> None:

@@ -43,7 +43,6 @@ from tests.building import (
 from tests.campaigns.test_unknown_work_list import (
     VERBS,
     Verb,
-    broken_otherwise,
     everything,
     leave,
     outcome,
@@ -96,7 +95,7 @@ def test_callback_corrects_the_log_in_the_next_pass(
     run(clock)
     assert (outcome(lead), log_of(lead).message, log_of(lead).executed_at) == (told, message, clock.now())
     assert now_of(lead).last_contacted_at == (clock.now() if told[0] == "sent" else None)
-    assert broken_otherwise() == {}
+    assert broken() == {}
 
 
 def test_callback_moves_no_enrolment(broker: Broker, clock: VirtualClock, sent_file: Path) -> None:
@@ -223,7 +222,7 @@ def test_late_settle_leaves_what_was_sent_again_alone(
     settle(outcomes, clock.now())
     run(clock)
     assert (list(CampaignLog.objects.values()), list(Message.objects.values())) == before
-    assert broken_otherwise() == {}
+    assert broken() == {}
 
 
 @pytest.mark.parametrize(
@@ -271,7 +270,7 @@ def test_worker_that_dies_while_sending_again_leaves_it_unknown_once_more(
         "unknown",
         "lease_over",
     )
-    assert (list(CampaignLog.objects.unsettled()), broken_otherwise()) == ([log], {})
+    assert (list(CampaignLog.objects.unsettled()), broken()) == ([log], {})
 
 
 @pytest.mark.django_db(transaction=True)
@@ -285,7 +284,7 @@ def test_callback_for_a_worker_that_died_while_sending_again_is_heard(
     tell(Message.objects.latest("id"), "delivered", clock.now())
     run(clock, passes=2, every=SEND_LEASE)
     assert (outcome(lead), Message.objects.latest("id").status) == (("sent", ""), "delivered")
-    assert broken_otherwise() == {}
+    assert broken() == {}
 
 
 def unknown_call(broker: Broker, clock: VirtualClock, digit: int) -> Lead:
@@ -317,7 +316,7 @@ def test_call_that_is_made_again_says_how_it_ended(
     assert (log.reason, log.message.status) == ("resending", "sending")
     run(clock, passes=2)
     assert (outcome(lead), log_of(lead).message.status) == (told, status)
-    assert (VoiceCall.objects.count(), log_of(lead, 2).due_at, broken_otherwise()) == (2, due_at, {})
+    assert (VoiceCall.objects.count(), log_of(lead, 2).due_at, broken()) == (2, due_at, {})
 
 
 def test_call_that_is_made_again_and_never_ends_is_unknown_once_more(
