@@ -1,0 +1,1 @@
+"""Histories of a brokerage as Hypothesis tells them, played by the product and by the plain reference at once."""

@@ -1,0 +1,93 @@
+"""What happens to a lead, and what it is worth."""
+
+from collections.abc import Iterable
+
+from tests.campaigns.reference.world import ADDRESS, DAY, MOVES, STAGE_POINTS, Event, Lead, Permission, World
+
+
+def bear(world: World, lead: Lead) -> None:
+    world.leads[lead.id] = lead
+    lead.stages.append(Event(world.now, "", lead.stage, False))
+    lead.score = points(world, lead)
+    lead.scores.append(Event(world.now, None, lead.score, False))
+
+
+def points(world: World, lead: Lead) -> int:
+    """The default weights of docs/scoring.md."""
+    tiers = ((3_000_000, 15), (2_000_000, 12), (1_000_000, 8), (500_000, 4))
+    total = 5 * (bool(lead.name) + bool(lead.addresses["phone"]) + bool(lead.addresses["email"]) + bool(lead.location))
+    total += next((worth for at_least, worth in tiers if lead.income >= at_least), 0)
+    total += 14 if lead.inbound >= 5 else 8 if lead.inbound >= 2 else 4 if lead.inbound else 0
+    total += 5 * bool(lead.long_calls) + 5 * bool(lead.booked) + STAGE_POINTS[lead.stage] - 30 * lead.opted_out
+    total -= 5 * (world.now - lead.active_at >= 60 * DAY) + 10 * ("invalid_address" in lead.unreachable.values())
+    return max(0, min(100, total))
+
+
+def rescore(world: World, lead: Lead, *, is_silent: bool = False) -> None:
+    before, lead.score = lead.score, points(world, lead)
+    if before != lead.score:
+        lead.scores.append(Event(world.now, before, lead.score, is_silent))
+
+
+def edit(world: World, lead: Lead, **changes: object) -> None:
+    if any(getattr(lead, key) != value for key, value in changes.items()):
+        for key, value in changes.items():
+            setattr(lead, key, value)
+        lead.active_at = world.now
+        rescore(world, lead)
+
+
+def readdress(world: World, lead: Lead, kind: str, address: str) -> None:
+    """A new address may be tried although a provider knew nobody at the old one."""
+    if lead.addresses[kind] != address:
+        lead.unreachable = {channel: code for channel, code in lead.unreachable.items() if ADDRESS[channel] != kind}
+        edit(world, lead, addresses=lead.addresses | {kind: address})
+
+
+def move(world: World, lead: Lead, to: str, cause: str) -> bool:
+    """Whether the pipeline allows it; only a correction goes anywhere."""
+    is_correction = cause == "correction"
+    is_allowed = to != lead.stage if is_correction else to in MOVES[lead.stage]
+    if not is_allowed or (to == "agendado" and not is_correction and not lead.booked):
+        return False
+    lead.stages.append(Event(world.now, lead.stage, to, is_correction))
+    lead.stage = to
+    if cause == "agent":
+        lead.active_at = world.now
+    rescore(world, lead, is_silent=is_correction)
+    return True
+
+
+def reply(world: World, lead: Lead) -> None:
+    lead.inbound += 1
+    lead.inbound_at = lead.active_at = world.now
+    rescore(world, lead)
+
+
+def book(world: World, lead: Lead) -> None:
+    lead.booked.append(world.now)
+    lead.active_at = world.now
+    rescore(world, lead)
+
+
+def spoke(world: World, lead: Lead, seconds: int) -> None:
+    lead.long_calls += seconds > 60
+    lead.active_at = world.now
+    rescore(world, lead)
+
+
+def permit(world: World, lead: Lead, *, channel: str, purpose: str, is_revoked: bool) -> None:
+    """Kept with every address that it is about: it holds although the lead is deleted and comes again."""
+    about = {*lead.addresses.values()} - {""} if channel == "*" else {lead.addresses[ADDRESS[channel]]}
+    world.permissions += [Permission(lead.id, one, channel, purpose, is_revoked) for one in sorted(about or {""})]
+    own = [rule for rule in world.permissions if rule.lead == lead.id]
+    taken_back = any(revoked(own, one, purposes) for one in ADDRESS for purposes in (("marketing", "all"), ("all",)))
+    lead.opted_out = is_revoked or (lead.opted_out and taken_back)
+    lead.active_at = world.now
+    rescore(world, lead)
+
+
+def revoked(rules: Iterable[Permission], channel: str, purposes: tuple[str, ...] = ("marketing", "all")) -> bool:
+    """By the newest rule about the channel or every channel."""
+    about = [rule.is_revoked for rule in rules if rule.channel in (channel, "*") and rule.purpose in purposes]
+    return bool(about) and about[-1]
