@@ -23,7 +23,7 @@ from bench.twins import make_fresh, on_twins
 from brokers.models import Broker
 from campaigns import sql
 from campaigns.deciding import due_groups
-from campaigns.division import divide
+from campaigns.division import Group, divide
 
 QUEUE = 20_000
 DAYS = 25
@@ -79,32 +79,38 @@ def _work_off(broker: Broker, size: int, response: str, day: int, timings: dict[
     """All that is due on this day, on the tables of each timing in turns."""
     now = NOW + day * DAY
     stamps = {"now": now, "lease": now + LEASE, "next": now + DAY, "response": response}
+    known: dict[str, list[Group]] = {name: [] for name in timings}
     for number in range(BATCHES):
         for name in sorted(timings, reverse=bool(number % 2)):
             with _tables(name):
-                _one_batch(broker, size, stamps, timings[name])
+                _one_batch(broker, size, stamps, known[name], timings[name])
 
 
 def _tables(name: str) -> AbstractContextManager[None]:
     return on_twins("fresh") if name == "fresh" else nullcontext()
 
 
-def _one_batch(broker: Broker, size: int, stamps: dict[str, Any], timing: Timing) -> None:
+def _one_batch(broker: Broker, size: int, stamps: dict[str, Any], known: list[Group], timing: Timing) -> None:
     with transaction.atomic():
-        ids = _timed_claim(broker, size, stamps, timing)
+        ids = _timed_claim(broker, size, stamps, known, timing)
         sql.run(STAMP, stamps | {"ids": ids})
     with transaction.atomic():
         for statement in (_LEADS, _FINISH):
             sql.run(statement, stamps | {"ids": ids})
 
 
-def _timed_claim(broker: Broker, size: int, stamps: dict[str, Any], timing: Timing) -> Sequence[int]:
+def _timed_claim(
+    broker: Broker, size: int, stamps: dict[str, Any], known: list[Group], timing: Timing
+) -> Sequence[int]:
     began = perf_counter()
-    quotas = divide(due_groups(batch=size, broker_id=broker.pk, now=stamps["now"]), size, stamps["now"])
+    groups = due_groups(batch=size, broker_id=broker.pk, now=stamps["now"], known=known)
+    known[:] = groups
+    quotas = divide(groups, size, stamps["now"])
     params = {
         "campaigns": [quota.campaign_id for quota in quotas],
         "channels": [quota.channel for quota in quotas],
         "quotas": [quota.rows for quota in quotas],
+        "oldest": [quota.oldest for quota in quotas],
     }
     taken = sql.rows(sql.CLAIM, params | {"now": stamps["now"]})
     timing.seconds.append(perf_counter() - began)

@@ -157,6 +157,7 @@ def _claim(quotas: Sequence[Quota], now: datetime) -> list[int]:
             "campaigns": [quota.campaign_id for quota in quotas],
             "channels": [quota.channel for quota in quotas],
             "quotas": [quota.rows for quota in quotas],
+            "oldest": [quota.oldest for quota in quotas],
             "now": now,
         },
     )
@@ -372,7 +373,16 @@ def _conflicts(admitted: Sequence[_Admitted], written: Collection[int], now: dat
     ]
 
 
-def due_groups(*, batch: int, broker_id: int | None, now: datetime) -> list[Group]:
-    """What is due right now, by campaign and channel; one statement, an index probe a group."""
+def due_groups(*, batch: int, broker_id: int | None, now: datetime, known: Sequence[Group] = ()) -> list[Group]:
+    """What is due right now, by campaign and channel; one statement, an index probe a group.
+
+    Groups that are `known` from a moment ago are looked at from their oldest row on. What came before it meanwhile, by
+    a transaction that had been open for longer, is found by a look without them: by the next pass.
+    """
     params: dict[str, Any] = {"now": now, "batch": batch, "broker": broker_id}
+    params |= {
+        "campaigns": [group.campaign_id for group in known],
+        "channels": [group.channel for group in known],
+        "oldest": [group.oldest for group in known],
+    }
     return [Group(*row) for row in sql.rows(sql.DUE_GROUPS, params)]

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 
 class Group(NamedTuple):
-    """The due rows of one campaign on one channel, in the order of priority; `rate` None is unlimited."""
+    """The due rows of one campaign on one channel, the `oldest` first, in the order of priority; `rate` None is
+    unlimited."""
 
     broker_id: int
     campaign_id: int
@@ -19,12 +20,14 @@ class Group(NamedTuple):
     next_slot_at: datetime | None
     due: int
     priority: int = 0
+    oldest: datetime | None = None
 
 
 class Quota(NamedTuple):
     campaign_id: int
     channel: str
     rows: int
+    oldest: datetime | None = None
 
 
 def divide(groups: Sequence[Group], size: int, now: datetime) -> list[Quota]:
@@ -44,7 +47,7 @@ def divide(groups: Sequence[Group], size: int, now: datetime) -> list[Quota]:
         for position, rows in share(wanted, by_broker[broker]).items()
     }
     return [
-        Quota(group.campaign_id, group.channel, by_group[position])
+        Quota(group.campaign_id, group.channel, by_group[position], group.oldest)
         for position, group in enumerate(groups)
         if by_group.get(position)
     ]

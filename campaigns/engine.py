@@ -19,7 +19,7 @@ from campaigns.clock import Clock
 from campaigns.correcting import correct_unsettled, settle_resent_calls
 from campaigns.deciding import CANCELLED, Dispatch, decide_batch, due_groups
 from campaigns.dispatching import dispatch_all
-from campaigns.division import divide, next_slot
+from campaigns.division import Group, divide, next_slot
 from campaigns.enrollment import Intake
 from campaigns.exits import end_what_is_over
 from campaigns.settling import settle, settle_calls, settle_expired
@@ -102,9 +102,10 @@ def _work_off(
 ) -> None:
     deadline = clock.now() + TIME_LIMIT
     size = settings.ENGINE_BATCH
+    known: dict[tuple[int, str], Group] = {}
     while not should_stop() and (limit is None or done.taken < limit):
         most = size if limit is None else min(size, limit - done.taken)
-        batch = _batch(clock, broker_id, most, deadline)
+        batch = _batch(clock, broker_id, most, deadline, known)
         if batch is None:
             return
         done.add(batch)
@@ -118,10 +119,13 @@ def _next_size(size: int, batch: Batch) -> int:
     return min(settings.ENGINE_BATCH, size * 2)
 
 
-def _batch(clock: Clock, broker_id: int | None, size: int, deadline: datetime) -> Batch | None:
+def _batch(
+    clock: Clock, broker_id: int | None, size: int, deadline: datetime, known: dict[tuple[int, str], Group]
+) -> Batch | None:
     """One batch of decide → dispatch → settle. None when there is nothing (more) to take in this pass."""
     now = clock.now()
-    groups = due_groups(batch=size, broker_id=broker_id, now=now)
+    groups = due_groups(batch=size, broker_id=broker_id, now=now, known=list(known.values()))
+    known |= {(group.campaign_id, group.channel): group for group in groups}
     if not divide(groups, size, now):
         slot = next_slot(groups, now)
         if slot is None or slot > deadline:

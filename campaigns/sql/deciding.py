@@ -1,17 +1,21 @@
 """What is due, what its decision needs, and the commitment to contact."""
 
-# The groups that have something due, with how much (up to a batch) and what their account may send.
+# The groups that have something due, with how much (up to a batch), since when, and what their account may send. Where
+# a group was looked at before, the look begins with what was its oldest row then: the index still leads to all that was
+# worked off before it, until a vacuum; and as long as somebody reads from an old snapshot, row by row.
 DUE_GROUPS = """
-SELECT c.broker_id, c.id, channel.name, a.id, a.rate, a.next_slot_at, due.n, c.priority
+SELECT c.broker_id, c.id, channel.name, a.id, a.rate, a.next_slot_at, due.n, c.priority, due.oldest
 FROM campaigns_campaign c
 JOIN brokers_broker b ON b.id = c.broker_id AND b.is_active AND b.sending_paused_at IS NULL
 CROSS JOIN unnest(ARRAY['', 'telegram', 'call', 'email', 'whatsapp']) AS channel(name)
+LEFT JOIN unnest(%(campaigns)b::bigint[], %(channels)b::text[], %(oldest)b::timestamptz[])
+     AS known(campaign_id, channel, oldest) ON known.campaign_id = c.id AND known.channel = channel.name
 CROSS JOIN LATERAL (
-    SELECT count(*) AS n FROM (
-        SELECT FROM campaigns_campaignlog l
+    SELECT count(*) AS n, min(found.due_at) AS oldest FROM (
+        SELECT l.due_at FROM campaigns_campaignlog l
         WHERE l.campaign_id = c.id AND l.channel = channel.name AND l.status = 'pending'
-          AND l.dispatched_at IS NULL AND l.due_at <= %(now)s
-        LIMIT %(batch)s
+          AND l.dispatched_at IS NULL AND l.due_at <= %(now)s AND l.due_at >= coalesce(known.oldest, '-infinity')
+        ORDER BY l.due_at LIMIT %(batch)s
     ) found
 ) due
 LEFT JOIN LATERAL (
@@ -31,14 +35,14 @@ ORDER BY c.priority DESC, c.id, channel.name
 # finds the lead taken keeps no lock on the row.
 CLAIM = """
 SELECT taken.id, taken.lead_id
-FROM unnest(%(campaigns)b::bigint[], %(channels)b::text[], %(quotas)b::int[]) WITH ORDINALITY
-     AS g(campaign_id, channel, quota, position)
+FROM unnest(%(campaigns)b::bigint[], %(channels)b::text[], %(quotas)b::int[], %(oldest)b::timestamptz[])
+     WITH ORDINALITY AS g(campaign_id, channel, quota, oldest, position)
 JOIN campaigns_campaign c ON c.id = g.campaign_id AND c.status = 'active'
 JOIN brokers_broker b ON b.id = c.broker_id AND b.is_active AND b.sending_paused_at IS NULL
 CROSS JOIN LATERAL (
     SELECT l.id, l.lead_id FROM campaigns_campaignlog l JOIN leads_lead d ON d.id = l.lead_id
     WHERE l.campaign_id = g.campaign_id AND l.channel = g.channel AND l.status = 'pending'
-      AND l.dispatched_at IS NULL AND l.due_at <= %(now)s
+      AND l.dispatched_at IS NULL AND l.due_at <= %(now)s AND l.due_at >= coalesce(g.oldest, '-infinity')
     ORDER BY l.due_at LIMIT g.quota
     FOR NO KEY UPDATE OF d, l SKIP LOCKED
 ) taken

@@ -158,7 +158,7 @@ def test_busy_pass_looks_at_no_whole_table(busy: Statements, table: str) -> None
 
 # What stands in a statement that looks for rows of the log, and the index that it has to use.
 LOOKS = {
-    "AS g(campaign_id, channel, quota, position)": "idx_log_queue",
+    "AS g(campaign_id, channel, quota, oldest, position)": "idx_log_queue",
     "l.dispatched_at IS NOT NULL AND l.lease_until <= ": "idx_log_lease",
     "l.reason IN ('outcome_unknown', 'left_unknown', 'resending', 'not_resent')": "idx_log_unsettled",
 }
