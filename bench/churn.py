@@ -1,9 +1,9 @@
 """The claim on a queue that has been worked off for long, beside the same queue in fresh tables.
 
 A step leaves dead rows and dead index entries behind: it is born pending, handed out and finished, and its successor
-is born. Bare SQL does that day by day with the engine's own claim and two commits a batch. A day is over in seconds,
-before autovacuum looks once; so it is off, and what it does of a day by its own thresholds is done at the day's end.
-Then both queues are worked off for a day in turns, and what the engine does to claim a batch is timed.
+is born. Bare SQL does that day by day with the engine's own claim and two commits a batch, and nobody tidies up but
+PostgreSQL's own autovacuum, which has hardly a minute for what it otherwise has 25 days for. Then both queues are
+worked off for a day in turns, and what the engine does to claim a batch is timed.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import transaction
 
-from bench.database import as_owner_execute, execute, tidy
+from bench.database import tidy
 from bench.floor import LEASE, SETTLE, samples
 from bench.measuring import Goal, Line, Timing, line_of, times_as_long
 from bench.people import DAY, NOW
@@ -35,16 +35,6 @@ SET message_id = id, dispatched_at = %(now)s, lease_until = %(lease)s, attempts 
 WHERE id = ANY(%(ids)b::bigint[])
 """
 _LEADS, _FINISH = SETTLE[1:]
-CHURNED = ("campaigns_campaignlog", "leads_lead")
-TO_VACUUM = """
-SELECT s.relname FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid,
-LATERAL (SELECT coalesce(max(option_value::float) FILTER (WHERE option_name = 'autovacuum_vacuum_threshold'),
-                         current_setting('autovacuum_vacuum_threshold')::float) AS threshold,
-                coalesce(max(option_value::float) FILTER (WHERE option_name = 'autovacuum_vacuum_scale_factor'),
-                         current_setting('autovacuum_vacuum_scale_factor')::float) AS scale
-         FROM pg_options_to_table(c.reloptions)) o
-WHERE s.schemaname = 'public' AND s.relname = ANY(%(tables)s) AND s.n_dead_tup > o.threshold + o.scale * c.reltuples
-"""
 
 
 def measure(scale: float) -> list[Line]:
@@ -53,11 +43,9 @@ def measure(scale: float) -> list[Line]:
     by_engine(warm, 0)
     response = samples(warm)["telegram"][-1]
     tidy(*HOT, *REST)
-    as_owner_execute(*(f"ALTER TABLE {table} SET (autovacuum_enabled = false)" for table in CHURNED))
     work_off = partial(_work_off, broker, size, response)
     for day in range(DAYS):
         work_off(day, {"worn": Timing()})
-        _vacuum()
     make_fresh(campaigns_campaignlog=f"broker_id = {broker.pk} AND status = 'pending'", leads_lead="true")
     timings = {"fresh": Timing(), "worn": Timing()}
     work_off(DAYS, timings)
@@ -66,13 +54,6 @@ def measure(scale: float) -> list[Line]:
         line_of("churn: claim a batch of a fresh queue", fresh),
         line_of(f"churn: after {DAYS * size * BATCHES:,} steps", worn, times_as_long(worn, fresh), Goal("≤", 2)),
     ]
-
-
-def _vacuum() -> None:
-    execute("SELECT pg_stat_force_next_flush()")
-    due = [name for (name,) in sql.rows(TO_VACUUM, {"tables": list(CHURNED)})]
-    if due:
-        tidy(*due)
 
 
 def _work_off(broker: Broker, size: int, response: str, day: int, timings: dict[str, Timing]) -> None:
