@@ -184,7 +184,12 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 PROVIDERS = {
     "sandbox": "messaging.sandbox.Sandbox",
     "smtp": "messaging.smtp.Smtp",
+    "telegram": "messaging.telegram.Telegram",
+    "twilio_whatsapp": "messaging.twilio_whatsapp.TwilioWhatsapp",
 }
+# Where these providers are reached; other addresses are for self-hosted servers and for tests.
+TELEGRAM_API_URL = web_address("TELEGRAM_API_URL", default="https://api.telegram.org")
+TWILIO_API_URL = web_address("TWILIO_API_URL", default="https://api.twilio.com")
 # How many sends one process has under way at once.
 SENDER_THREADS = whole_number("SENDER_THREADS", default=16, low=1, high=256)
 ENGINE_BATCH = whole_number("ENGINE_BATCH", default=1000, low=1, high=10_000)

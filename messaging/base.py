@@ -1,13 +1,18 @@
 """The small face every provider shows: one class in one file, wired by settings.PROVIDERS."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.translation import gettext
 
+from brokers.refusal import Refused
 from messaging.models import ChannelAccount
 
 
@@ -51,7 +56,12 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something a provider told us: a message a lead wrote (`kind="inbound"`), or what became of one of ours."""
+    """Something a provider told us: a message a lead wrote (`kind="inbound"`), or what became of one of ours
+    (`kind="status"`).
+
+    `name` is what a stranger calls themselves, `start` the token of a link that they followed, `media` the addresses of
+    what they sent along.
+    """
 
     event_id: str
     kind: str
@@ -63,13 +73,30 @@ class Event:
     code: str = ""
     is_automatic: bool = False
     at: datetime | None = None
+    name: str = ""
+    start: str = ""
+    media: tuple[str, ...] = ()
     raw: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Credential(NamedTuple):
+    """One value that a provider needs: its key in ChannelAccount.credentials, and what the form says about it."""
+
+    name: str
+    label: Promise
+    where: Promise
+    is_secret: bool = True
+    is_required: bool = True
 
 
 class Adapter:
     """A provider over one ChannelAccount; used by many threads at once."""
 
     channels: ClassVar[frozenset[str]] = frozenset()
+    # What its form asks for, in this order.
+    credentials: ClassVar[tuple[Credential, ...]] = ()
+    # Messages a second of a new account; None is as fast as the provider takes them.
+    default_rate: ClassVar[Decimal | None] = None
 
     def __init__(self, account: ChannelAccount) -> None:
         self.account = account
@@ -82,9 +109,24 @@ class Adapter:
         """What is missing before this account can send; each a sentence that says what to do."""
         return []
 
+    def check(self) -> str:
+        """Ask the provider who we are, changing nothing; a sentence. Raises Refused with what is wrong."""
+        raise Refused("no_check", gettext("This provider offers no check; send a test message instead."))
+
+    def connect(self, url: str) -> str:
+        """Have the provider report to `url`; a sentence that says so, or what a person has to do there."""
+        return gettext("At the provider, set this address as the webhook: %(url)s") % {"url": url}
+
     def verify(self, request: HttpRequest) -> bool:
         """Whether a webhook call really comes from the provider. Fails closed."""
         return False
+
+    def read(self, request: HttpRequest) -> Mapping[str, Any]:
+        """A verified call's payload as it came. Raises ValueError for one that cannot be read."""
+        payload = json.loads(request.body)
+        if not isinstance(payload, dict):
+            raise ValueError("the payload is no object")
+        return payload
 
     def parse(self, payload: Mapping[str, Any]) -> list[Event]:
         """The provider's words in ours; unknown words are kept, never crash."""

@@ -1,6 +1,7 @@
 """Accounts at providers, and every contact over every channel."""
 
 from decimal import Decimal
+from secrets import token_urlsafe
 
 from django.db import models
 from django.db.models import Q
@@ -10,6 +11,10 @@ from brokers.models import TenantModel, TenantQuerySet, User
 from leads.models.history import LooseTenantModel
 from messaging.fields import EncryptedJSONField
 from templates_app.models import Channel, Purpose
+
+
+def new_webhook_token() -> str:
+    return token_urlsafe(24)
 
 
 class ChannelAccount(TenantModel):
@@ -29,6 +34,10 @@ class ChannelAccount(TenantModel):
         null=True,
         blank=True,
         help_text=_("Empty: as fast as the provider takes them"),
+    )
+    # Part of the address to which its provider reports; whoever knows it still has to sign.
+    webhook_token = models.CharField(
+        _("webhook token"), max_length=43, unique=True, default=new_webhook_token, editable=False
     )
     next_slot_at = models.DateTimeField(_("next free slot"), null=True, blank=True, editable=False)
     sandbox = models.BooleanField(_("sandbox"), default=False, editable=False)

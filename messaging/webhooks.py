@@ -1,0 +1,46 @@
+"""The door at which providers report: verify, store, apply, answer."""
+
+import logging
+
+from django.conf import settings
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from messaging.inbound import receive_event
+from messaging.models import ChannelAccount
+from messaging.providers import adapter_for
+
+logger = logging.getLogger(__name__)
+
+
+def webhook_url(account: ChannelAccount) -> str:
+    """The public address to which the account's provider reports."""
+    return settings.PUBLIC_URL + reverse("messaging:webhook", args=[account.provider, account.webhook_token])
+
+
+@csrf_exempt
+@require_POST
+@transaction.non_atomic_requests
+def webhook(request: HttpRequest, provider: str, token: str) -> HttpResponse:
+    """200 for what was applied, was known already or concerns nobody here; 403 for a bad signature or address; 400 for
+    what cannot be read; our own bug is a 500, after which the provider tries again."""
+    account = ChannelAccount.objects.select_related("broker").filter(provider=provider, webhook_token=token).first()
+    if account is None:
+        return HttpResponse(status=403)
+    adapter = adapter_for(account)
+    if not adapter.verify(request):
+        logger.warning("A webhook call for account %s was not signed by its provider", account.pk)
+        return HttpResponse(status=403)
+    try:
+        payload = adapter.read(request)
+        events = adapter.parse(payload)
+    except (KeyError, TypeError, ValueError):
+        logger.warning("A webhook call for account %s cannot be read", account.pk, exc_info=True)
+        return HttpResponse(status=400)
+    for event in events:
+        receive_event(account=account, event=event, payload=payload, now=timezone.now())
+    return HttpResponse(status=200)
