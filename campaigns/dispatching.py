@@ -5,6 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from functools import lru_cache
 from math import isfinite
@@ -13,6 +14,7 @@ from django.conf import settings
 
 from campaigns.clock import Clock
 from campaigns.deciding import CANCELLED, Dispatch
+from campaigns.pacing import turn_of
 from messaging.base import Adapter, Outcome, OutcomeKind
 from messaging.models import ChannelAccount
 from messaging.providers import adapter_for
@@ -42,9 +44,11 @@ def dispatch_all(dispatches: Sequence[Dispatch], clock: Clock) -> list[tuple[Dis
     def work() -> None:
         while (dispatch := line.take()) is not None:
             clock.sleep_until(dispatch.slot_at)
-            is_stale = clock.now() - decided_at > STALE_AFTER
-            outcomes.append((dispatch, TOO_LATE if is_stale else _send(dispatch)))
-            line.done(dispatch)
+            with _turn(dispatch.account, clock):
+                is_stale = clock.now() - decided_at > STALE_AFTER or line.is_held(dispatch)
+                outcome = TOO_LATE if is_stale else _send(dispatch)
+            outcomes.append((dispatch, outcome))
+            line.done(dispatch, outcome)
 
     wait([_threads().submit(work) for _n in range(min(settings.SENDER_THREADS, len(dispatches)))])
     return outcomes
@@ -61,6 +65,7 @@ class _Line:
             self._waiting.setdefault(dispatch.account.pk, deque()).append(dispatch)
         self._share = max(1, threads // len(self._waiting))
         self._under_way = dict.fromkeys(self._waiting, 0)
+        self._held: set[int] = set()
 
     def take(self) -> Dispatch | None:
         """The next one of the account that has the fewest under way; None when every account is at its share: who is
@@ -73,9 +78,20 @@ class _Line:
             self._under_way[account] += 1
             return self._waiting[account].popleft()
 
-    def done(self, dispatch: Dispatch) -> None:
+    def done(self, dispatch: Dispatch, outcome: Outcome) -> None:
         with self._lock:
             self._under_way[dispatch.account.pk] -= 1
+            if outcome.retry_after:
+                self._held.add(dispatch.account.pk)
+
+    def is_held(self, dispatch: Dispatch) -> bool:
+        """Whether the provider asked for a pause meanwhile: the rest of this account's line waits for its end."""
+        return dispatch.account.pk in self._held
+
+
+def _turn(account: ChannelAccount, clock: Clock) -> AbstractContextManager[None]:
+    """On a virtual clock nothing is late, and its slots alone keep the rate."""
+    return nullcontext() if clock.is_virtual else turn_of(account)
 
 
 def _send(dispatch: Dispatch) -> Outcome:

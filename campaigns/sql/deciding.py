@@ -113,7 +113,8 @@ RESERVE_SLOTS = """
 WITH wanted AS (
     SELECT * FROM unnest(%(accounts)b::bigint[], %(counts)b::int[]) AS w(account_id, n)
 ), locked AS (
-    SELECT a.id, a.rate, greatest(coalesce(a.next_slot_at, %(now)s), %(now)s) AS start, w.n
+    SELECT a.id, a.rate, w.n, CASE WHEN a.rate IS NULL THEN greatest(coalesce(a.next_slot_at, %(now)s), %(now)s)
+        ELSE greatest(coalesce(a.next_slot_at, %(now)s), %(now)s - interval '250 milliseconds') END AS start
     FROM messaging_channelaccount a JOIN wanted w ON w.account_id = a.id
     ORDER BY a.id FOR NO KEY UPDATE OF a
 ), granted AS (

@@ -65,7 +65,7 @@ class TelegramPeer:
     def answer(self, path: str, body: bytes) -> bytes | None:
         """The whole answer; None hangs up, b"" never answers."""
         if path == "/accepted":
-            return _http(200, [one for one in self.accepted])
+            return _http(200, list(self.accepted))
         given, _slash, method = path.removeprefix("/bot").partition("/")
         self.asked[method] += 1
         if given != self.token and self.token:

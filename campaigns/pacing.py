@@ -1,0 +1,56 @@
+"""No account sends more than its rate, however late some of its sends are. For one process; between processes the slots
+of `ChannelAccount.next_slot_at` divide the time."""
+
+import heapq
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from decimal import Decimal
+from math import floor
+
+from messaging.models import ChannelAccount
+
+_paces: dict[int, "Pace"] = {}
+_paces_lock = threading.Lock()
+
+
+class Pace:
+    """As many places as the account may send in a second (in five, when it may send one in five).
+
+    A place is free again a second after its send has *ended*: nobody here knows at which moment between its beginning
+    and its end the provider counted it, so this alone keeps every window of a second, wherever it begins.
+    """
+
+    def __init__(self, rate: Decimal) -> None:
+        places = max(1, floor(rate))
+        self.rate = rate
+        self._rests = float(places / rate)
+        self._free_at = [0.0] * places
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Begins when a place is free."""
+        with self._changed:
+            while not self._free_at:
+                self._changed.wait()
+            free_at = heapq.heappop(self._free_at)
+        time.sleep(max(0.0, free_at - time.monotonic()))
+        try:
+            yield
+        finally:
+            with self._changed:
+                heapq.heappush(self._free_at, time.monotonic() + self._rests)
+                self._changed.notify()
+
+
+def turn_of(account: ChannelAccount) -> AbstractContextManager[None]:
+    """A context in which one message of this account may be sent."""
+    if account.rate is None:
+        return nullcontext()
+    with _paces_lock:
+        pace = _paces.get(account.pk)
+        if pace is None or pace.rate != account.rate:
+            pace = _paces[account.pk] = Pace(account.rate)
+    return pace.turn()
