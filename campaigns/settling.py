@@ -14,11 +14,12 @@ from campaigns.decisions import Step
 from campaigns.exits import end_enrolments_of
 from campaigns.models import LogStatus
 from campaigns.plans import load_plans
-from leads.actions import mark_unreachable, record_call
+from leads.actions import record_call
 from leads.models import Lead
 from messaging.base import Outcome, OutcomeKind
 from messaging.models import ACCEPTED, Message, MessageStatus
 from messaging.policy import CALL
+from messaging.refusals import TELLING_CODES, UNREACHABLE_CODES, heed_refusal
 from voice.actions import ring_simulated
 from voice.models import CallStatus
 
@@ -26,7 +27,8 @@ MAX_ATTEMPTS = 5
 # A phone that nobody picks up is tried again, but not five times.
 MAX_CALL_ATTEMPTS = 3
 CALL_AGAIN_AFTER = timedelta(hours=2)
-UNREACHABLE_CODES = ("invalid_address",)
+# After these no attempt is used up: no provider was asked, or the account is at fault and waits for its repair.
+EXCUSED = (CANCELLED, "not_configured")
 
 MESSAGE_STATUS = {
     OutcomeKind.ACCEPTED: MessageStatus.SENT,
@@ -87,7 +89,7 @@ def _finish(endings: list[sql.Ending], releases: list[_Release], touched: list[i
     """End and give back rows; a lead to whom something happened meanwhile gets no next step."""
     sql.finish(endings, now)
     if releases:
-        sql.run(sql.RELEASE, sql.columns_of(releases) | {"now": now})
+        sql.run(sql.RELEASE, sql.columns_of(releases) | {"now": now, "excused": list(EXCUSED)})
     if touched:
         end_enrolments_of(touched, now)
 
@@ -129,9 +131,9 @@ def _falls_back(dispatch: Dispatch, outcome: Outcome) -> bool:
 
 
 def _is_last(dispatch: Dispatch, outcome: Outcome) -> bool:
-    """Whether this was the last attempt; what no provider was asked about does not use them up."""
+    """Whether this was the last attempt."""
     facts = dispatch.due.facts
-    return outcome.code != CANCELLED and facts.attempts + 1 - facts.cancellations >= MAX_ATTEMPTS
+    return outcome.code not in EXCUSED and facts.attempts + 1 - facts.cancellations >= MAX_ATTEMPTS
 
 
 def _release(dispatch: Dispatch, outcome: Outcome, now: datetime) -> _Release:
@@ -162,10 +164,13 @@ def hold_accounts(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -
 
 
 def mark_refused(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> None:
+    """What a refusal for good says of the person stays with the lead."""
     for dispatch, outcome in outcomes:
-        if outcome.kind == OutcomeKind.REFUSED and outcome.code in UNREACHABLE_CODES:
-            lead = Lead.objects.get(pk=dispatch.due.facts.lead.id)
-            mark_unreachable(lead=lead, channel=dispatch.envelope.channel, code=outcome.code, now=now)
+        if outcome.kind == OutcomeKind.REFUSED and outcome.code in TELLING_CODES:
+            lead = Lead.objects.select_related("broker").get(pk=dispatch.due.facts.lead.id)
+            envelope = dispatch.envelope
+            where = {"channel": envelope.channel, "address": envelope.address}
+            heed_refusal(lead=lead, code=outcome.code, now=now, **where)
 
 
 def is_simulated_call(dispatch: Dispatch, outcome: Outcome) -> bool:

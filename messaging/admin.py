@@ -1,3 +1,4 @@
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -9,9 +10,11 @@ from django.utils.translation import gettext_lazy
 
 from brokers.admin import BrokerAdmin
 from brokers.admin_base import HistoryAdmin, TenantAdmin, TenantForm
-from brokers.models import Broker
+from brokers.admin_verbs import HasVerbs, Verb, VerbForm
+from brokers.models import Broker, User
 from messaging.accounts import open_brokerage
 from messaging.fields import Unreadable
+from messaging.inbound import replay
 from messaging.models import ChannelAccount, Message, WebhookEvent
 from messaging.providers import adapter_for, channels_of
 
@@ -118,8 +121,14 @@ class MessageAdmin(HistoryAdmin):
     search_fields = ("lead__name", "lead__phone", "lead__email", "address", "provider_id")
 
 
+def _apply_again(row: WebhookEvent, form: VerbForm, now: datetime, by: User) -> str:
+    replay(stored=row, now=now)
+    return _("It has been applied.")
+
+
 @admin.register(WebhookEvent)
-class WebhookEventAdmin(HistoryAdmin):
+class WebhookEventAdmin(HasVerbs, HistoryAdmin):
+    verbs = (Verb("apply", gettext_lazy("Apply again"), _apply_again, is_offered=lambda row: row.processed_at is None),)
     list_display = ("event_id", "account", "received_at", "processed_at", "error")
     list_filter = ("account",)
     list_select_related = ("account",)

@@ -56,8 +56,8 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something a provider told us: a message a lead wrote (`kind="inbound"`), or what became of one of ours
-    (`kind="status"`).
+    """Something a provider told us: a message a lead wrote (`kind="inbound"`), what became of one of ours
+    (`kind="status"`), or that somebody wants nothing from us any more (`kind="revoked"`).
 
     `name` is what a stranger calls themselves, `start` the token of a link that they followed, `media` the addresses of
     what they sent along.

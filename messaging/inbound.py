@@ -4,7 +4,9 @@ Every webhook takes this path, and so does the sandbox's phone page. An event is
 whatever goes wrong afterwards can be seen and done again; a repeated one changes nothing.
 """
 
+import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -15,13 +17,20 @@ from django.db.models.functions import Coalesce
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from brokers.models import OutboxEvent
 from brokers.refusal import Refused
 from leads.actions import create_task, record_inbound, record_permission
 from leads.models import Lead
 from messaging import optout
+from messaging.arrivals import follow_link, is_welcome, welcome
 from messaging.automatic import is_automatic_mail
 from messaging.base import Event
 from messaging.models import ACCEPTED, ChannelAccount, Direction, Message, MessageStatus, WebhookEvent
+from messaging.providers import adapter_for
+from messaging.refusals import heed_refusal, record_opt_out
+from messaging.storable import storable, storable_event, storable_text
+
+logger = logging.getLogger(__name__)
 
 ADDRESS_COLUMNS = {"telegram": "telegram_chat_id", "email": "email", "whatsapp": "phone", "call": "phone"}
 LONGEST_EVENT_ID = 120
@@ -42,15 +51,38 @@ def receive_event(*, account: ChannelAccount, event: Event, payload: Mapping[str
     One that cannot be applied (`lead_unknown`, `message_unknown`, `status_unknown`) stays unprocessed with
     its error; any other exception is noted with it too, and raised.
     """
+    event = storable_event(event)
     stored, _is_new = WebhookEvent.objects.get_or_create(
         account=account,
         event_id=_event_key(event),
-        defaults={"broker_id": account.broker_id, "payload": _storable(payload), "received_at": now},
+        defaults={"broker_id": account.broker_id, "payload": storable(payload), "received_at": now},
     )
     if stored.processed_at is None:
-        _apply_noting_errors(account, stored, event, now)
+        with suppress(Refused):
+            _apply_noting_errors(account, stored, event, now)
         stored.refresh_from_db()
     return stored
+
+
+def replay(*, stored: WebhookEvent, now: datetime) -> None:
+    """Apply a stored event that could not be applied when it came, from its payload.
+
+    Raises Refused `already_applied`, `event_gone`, `fails_again`, or with what still stands in its way.
+    """
+    if stored.processed_at is not None:
+        raise Refused("already_applied", _("This event has been applied already."))
+    try:
+        events = map(storable_event, adapter_for(stored.account).parse(stored.payload))
+        event = next((event for event in events if _event_key(event) == stored.event_id), None)
+        if event is None:
+            raise Refused("event_gone", _("What was stored of this event cannot be read any more."))
+        _apply_noting_errors(stored.account, stored, event, now)
+    except Refused:
+        raise
+    except Exception as error:
+        logger.exception("Event %s of account %s fails again", stored.pk, stored.account_id)
+        message = _("It failed again: %(error)s")
+        raise Refused("fails_again", message % {"error": f"{type(error).__name__}: {error}"}) from error
 
 
 @transaction.atomic
@@ -61,6 +93,8 @@ def apply_event(*, account: ChannelAccount, stored: WebhookEvent, event: Event, 
     """
     if event.kind == "inbound":
         _apply_inbound(account, stored, event, now)
+    elif event.kind == "revoked":
+        _apply_revoked(account, stored, event, now)
     else:
         _apply_status(account, stored, event, now)
 
@@ -92,35 +126,64 @@ def normalised(channel: str, address: str) -> str:
 
 
 def _apply_noting_errors(account: ChannelAccount, stored: WebhookEvent, event: Event, now: datetime) -> None:
+    """What goes wrong stays with the event, and is raised."""
     rows = WebhookEvent.objects.filter(pk=stored.pk, processed_at=None)
     try:
         apply_event(account=account, stored=stored, event=event, now=now)
     except Refused as refused:
-        rows.update(error=f"{refused.reason}: {refused}")
+        rows.update(error=storable_text(f"{refused.reason}: {refused}"))
+        raise
     except Exception as error:
-        rows.update(error=f"{type(error).__name__}: {error}")
+        rows.update(error=storable_text(f"{type(error).__name__}: {error}"))
         raise
 
 
 def _apply_inbound(account: ChannelAccount, stored: WebhookEvent, event: Event, now: datetime) -> None:
-    if event.provider_id and _ours(account, event).exists():
-        _claim(stored, now)  # our own message came back to us: no reply
-        return
+    """The event is claimed before its lead is locked, always in this order: a stranger has no lead to lock."""
+    if not _claim(stored, now) or (event.provider_id and _ours(account, event).exists()):
+        return  # known already, or our own message came back to us: no reply
     is_automatic = event.is_automatic or is_automatic_mail(event.raw.get("headers") or {})
-    try:
-        lead = match_lead(account, event)
-    except Refused:
-        if is_automatic or not _suppress(account, stored, event, now):
-            raise
-        return
-    if not _claim(stored, now):
+    lead = _lead_who_wrote(account, stored, event, now, is_automatic=is_automatic)
+    if lead is None:
         return
     answered = _newest_sent(lead, account)
     message = _write_inbound(lead, account, stored, event, now, is_automatic)
     if is_automatic:
         return
     _heed_opt_out(lead, message, answered, now)
-    record_inbound(lead=lead, now=now, answers=answered.sent_at if answered else None)
+    if not event.start:  # who follows a link has come, and has answered nothing
+        record_inbound(lead=lead, now=now, answers=answered.sent_at if answered else None)
+    _tell_outside(lead, message, now)
+
+
+def _lead_who_wrote(
+    account: ChannelAccount, stored: WebhookEvent, event: Event, now: datetime, *, is_automatic: bool
+) -> Lead | None:
+    """Known by the link they followed or by their address, or new. None for a stranger's opt-out, which is kept."""
+    lead = follow_link(account=account, event=event, now=now) if event.start else None
+    try:
+        return lead or match_lead(account, event)
+    except Refused:
+        if is_automatic:
+            raise
+        if _suppress(account, stored, event, now):
+            return None
+        if not is_welcome(account) or not event.address.strip():
+            raise
+    try:
+        return welcome(account=account, stored=stored, event=event, now=now)
+    except Refused as refused:
+        if refused.reason != "address_taken":
+            raise
+        return match_lead(account, event)
+
+
+def _tell_outside(lead: Lead, message: Message, now: datetime) -> None:
+    """Whoever shows agents what is new (and integrations) hears of it; a task for each message would bury them."""
+    told = {"lead": lead.pk, "message": message.pk, "channel": message.channel, "assigned_to": lead.assigned_to_id}
+    OutboxEvent.objects.create(
+        broker_id=lead.broker_id, kind="message.received", payload=told, created_at=now, due_at=now
+    )
 
 
 def _write_inbound(
@@ -133,32 +196,55 @@ def _write_inbound(
         direction=Direction.IN,
         account=account,
         address=normalised(account.channel, event.address),
-        body=event.text.replace("\x00", ""),
+        body=_body(lead, event),
         status=MessageStatus.RECEIVED,
         provider_id=_provider_id(event),
         dedupe_key=f"in:{account.pk}:{stored.event_id}",
-        basis={"automatic": True} if is_automatic else {},
+        basis=({"automatic": True} if is_automatic else {}) | ({"media": list(event.media)} if event.media else {}),
         sandbox=account.sandbox,
         created_at=now,
         received_at=now,
     )
 
 
+def _body(lead: Lead, event: Event) -> str:
+    if event.text or not event.media:
+        return event.text
+    with translation.override(lead.broker.language):
+        return _("(an attachment)")
+
+
 def _suppress(account: ChannelAccount, stored: WebhookEvent, event: Event, now: datetime) -> bool:
     """An opt-out of somebody who is no lead (any more) binds too; whether it was one."""
     address = normalised(account.channel, event.address)
     is_meant = bool(address) and optout.is_opt_out(event.text)
-    if is_meant and _claim(stored, now):
+    if is_meant:
         record_permission(
             broker=account.broker,
             address=address,
             kind="revoked",
             source="keyword",
-            wording=event.text.replace("\x00", ""),
+            wording=event.text,
             evidence={"event": stored.pk, "channel": account.channel, "sandbox": account.sandbox},
             now=now,
         )
     return is_meant
+
+
+def _apply_revoked(account: ChannelAccount, stored: WebhookEvent, event: Event, now: datetime) -> None:
+    """Somebody told the provider that they want nothing from us, be they a lead (still) or not."""
+    if not _claim(stored, now):
+        return
+    address = normalised(account.channel, event.address)
+    try:
+        lead = match_lead(account, event)
+    except Refused:
+        if not address:
+            raise
+        lead = None
+    evidence = {"event": stored.pk, "code": event.code}
+    where = {"channel": account.channel, "address": address}
+    record_opt_out(broker=account.broker, lead=lead, evidence=evidence, now=now, **where)
 
 
 def _heed_opt_out(lead: Lead, message: Message, answered: Message | None, now: datetime) -> None:
@@ -195,10 +281,13 @@ def _apply_status(account: ChannelAccount, stored: WebhookEvent, event: Event, n
     message = _ours(account, event).first()
     if message is None:
         raise Refused("message_unknown", event.provider_id or str(event.message_id))
-    Lead.objects.select_for_update(no_key=True).get(pk=message.lead_id)
-    if _claim(stored, now):
-        moves = {"status": event.status, "code": event.code, "provider_id": _provider_id(event)}
-        apply_status(message=message, now=now, **moves)
+    lead = Lead.objects.select_for_update(no_key=True).get(pk=message.lead_id)
+    if not _claim(stored, now):
+        return
+    moves = {"status": event.status, "code": event.code, "provider_id": _provider_id(event)}
+    if apply_status(message=message, now=now, **moves) and event.status == MessageStatus.FAILED:
+        where = {"channel": message.channel, "address": message.address}
+        heed_refusal(lead=lead, code=event.code, now=now, **where)
 
 
 def apply_status(*, message: Message, status: str, now: datetime, code: str = "", provider_id: str = "") -> bool:
@@ -238,14 +327,3 @@ def _event_key(event: Event) -> str:
     if len(event.event_id) <= LONGEST_EVENT_ID:
         return event.event_id
     return sha256(event.event_id.encode()).hexdigest()
-
-
-def _storable(value: Any) -> Any:
-    """JSON without the sign NUL, which PostgreSQL does not store."""
-    if isinstance(value, str):
-        return value.replace("\x00", "")
-    if isinstance(value, Mapping):
-        return {_storable(str(key)): _storable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_storable(item) for item in value]
-    return value

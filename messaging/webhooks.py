@@ -1,6 +1,8 @@
 """The door at which providers report: verify, store, apply, answer."""
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -10,11 +12,13 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from messaging.base import Event
 from messaging.inbound import receive_event
 from messaging.models import ChannelAccount
 from messaging.providers import adapter_for
 
 logger = logging.getLogger(__name__)
+LONGEST_BODY = 1_000_000
 
 
 def webhook_url(account: ChannelAccount) -> str:
@@ -27,10 +31,12 @@ def webhook_url(account: ChannelAccount) -> str:
 @transaction.non_atomic_requests
 def webhook(request: HttpRequest, provider: str, token: str) -> HttpResponse:
     """200 for what was applied, was known already or concerns nobody here; 403 for a bad signature or address; 400 for
-    what cannot be read; our own bug is a 500, after which the provider tries again."""
+    what cannot be read, 413 for what is too long; our own bug is a 500, after which the provider tries again."""
     account = ChannelAccount.objects.select_related("broker").filter(provider=provider, webhook_token=token).first()
     if account is None:
         return HttpResponse(status=403)
+    if _is_too_long(request):
+        return HttpResponse(status=413)
     adapter = adapter_for(account)
     if not adapter.verify(request):
         logger.warning("A webhook call for account %s was not signed by its provider", account.pk)
@@ -38,9 +44,24 @@ def webhook(request: HttpRequest, provider: str, token: str) -> HttpResponse:
     try:
         payload = adapter.read(request)
         events = adapter.parse(payload)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         logger.warning("A webhook call for account %s cannot be read", account.pk, exc_info=True)
         return HttpResponse(status=400)
-    for event in events:
+    heard = [_is_heard(account, event, payload) for event in events]
+    return HttpResponse(status=200 if all(heard) else 500)
+
+
+def _is_too_long(request: HttpRequest) -> bool:
+    """A request says how long it is, and nothing behind that is read."""
+    said = request.META.get("CONTENT_LENGTH") or "0"
+    return not said.isdecimal() or int(said) > LONGEST_BODY
+
+
+def _is_heard(account: ChannelAccount, event: Event, payload: Mapping[str, Any]) -> bool:
+    """Whether an event was stored and nothing of ours broke; one that fails takes none of its siblings with it."""
+    try:
         receive_event(account=account, event=event, payload=payload, now=timezone.now())
-    return HttpResponse(status=200)
+    except Exception:
+        logger.exception("A webhook event of account %s failed", account.pk)
+        return False
+    return True

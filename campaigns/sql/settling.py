@@ -41,7 +41,7 @@ SET dispatched_at = NULL, lease_until = NULL, due_at = r.due_at,
     status = CASE WHEN e.status = 'active' THEN 'pending' ELSE 'skipped' END,
     reason = CASE WHEN e.status = 'active' THEN r.reason ELSE e.exit_reason END,
     executed_at = CASE WHEN e.status = 'active' THEN NULL ELSE %(now)s END,
-    cancellations = l.cancellations + CASE WHEN r.reason = 'cancelled' THEN 1 ELSE 0 END
+    cancellations = l.cancellations + CASE WHEN r.reason = ANY(%(excused)b::text[]) THEN 1 ELSE 0 END
 FROM unnest(%(log)b::bigint[], %(message)b::bigint[], %(due)b::timestamptz[], %(reason)b::text[])
      AS r(log_id, message_id, due_at, reason), campaigns_enrollment e
 WHERE l.id = r.log_id AND e.id = l.enrollment_id AND l.message_id = r.message_id AND l.status = 'pending'
