@@ -19,8 +19,9 @@ from campaigns.plans import Accounts, Plan, Templates, load_plans
 from leads.links import booking_url
 from leads.models.work import new_token
 from leads.zones import local_zone
+from messaging.links import telegram_link
 from messaging.models import ChannelAccount
-from messaging.policy import WEEK, ContactFacts, Permission, address_of
+from messaging.policy import TELEGRAM, WEEK, ContactFacts, Permission, address_of
 from messaging.unsubscribe import unsubscribe_url
 from templates_app.variables import Surroundings
 
@@ -260,7 +261,7 @@ def _surroundings(
     token: str,
     now: datetime,
 ) -> Surroundings:
-    wants_link = template is not None and "unsubscribe_link" in template.variables
+    spoken = template.variables if template is not None else frozenset()
     return Surroundings(
         broker_name=broker.name,
         timezone=local_zone(lead_timezone=lead.timezone, phone=lead.phone, broker_timezone=broker.timezone),
@@ -270,7 +271,8 @@ def _surroundings(
         agent_phone=row.agent_phone,
         property_ref=batch.properties.get(lead.id, ""),
         booking_link=booking_url(token) if token else "",
-        unsubscribe_link=_unsubscribe(lead, channel) if wants_link else "",
+        unsubscribe_link=_unsubscribe(lead, channel) if "unsubscribe_link" in spoken else "",
+        telegram_link=_telegram_link(lead, batch) if "telegram_link" in spoken else "",
         appointment_at=batch.appointments.get(lead.id),
     )
 
@@ -279,6 +281,12 @@ def _unsubscribe(lead: LeadFacts, channel: str) -> str:
     return unsubscribe_url(
         broker_id=lead.broker_id, lead_id=lead.id, channel=channel, address=address_of(lead, channel)
     )
+
+
+def _telegram_link(lead: LeadFacts, batch: _Batch) -> str:
+    """To the brokerage's own bot, from the sandbox too: there is none behind its phone."""
+    bot = batch.accounts.get(lead.broker_id, TELEGRAM, sandbox=False)
+    return telegram_link(bot=bot.sender, broker_id=lead.broker_id, lead_id=lead.id) if bot else ""
 
 
 def _plain_text(lead: LeadFacts, broker: Broker, token: str) -> str:

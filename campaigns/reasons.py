@@ -67,6 +67,11 @@ REASONS = {
     "gave_up": Reason(_("The provider refused five times."), _("Look at the account; enrol the lead again.")),
     "refused": Reason(_("The provider refused for good."), _("Read the message's error.")),
     "invalid_address": Reason(_("The provider knows nobody at this address."), _("Correct the address.")),
+    "never_started": Reason(
+        _("The lead never started our bot, so Telegram lets it not write to them."),
+        _("Give them the link of {{telegram_link}} over another channel."),
+    ),
+    "too_long": Reason(_("The text is longer than the provider takes."), _("Shorten the template.")),
     "key_conflict": Reason(_("This step was sent already."), _("Nothing: it is not sent twice.")),
     "busy": Reason(_("The phone was busy three times."), _("Call by hand.")),
     "no_answer": Reason(_("Nobody picked up three times."), _("Call by hand.")),

@@ -4,6 +4,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -11,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from brokers.admin import BrokerAdmin
 from brokers.admin_base import HistoryAdmin, TenantAdmin, TenantForm
 from brokers.admin_verbs import HasVerbs, Verb, VerbForm
-from brokers.models import Broker, User
+from brokers.models import Broker
 from messaging.accounts import open_brokerage
 from messaging.fields import Unreadable
 from messaging.inbound import replay
@@ -121,15 +122,26 @@ class MessageAdmin(HistoryAdmin):
     search_fields = ("lead__name", "lead__phone", "lead__email", "address", "provider_id")
 
 
-def _apply_again(row: WebhookEvent, form: VerbForm, now: datetime, by: User) -> str:
+def _apply_again(row: WebhookEvent, form: Any, now: datetime, by: Any) -> str:
     replay(stored=row, now=now)
-    return _("It has been applied.")
+    return _("%(event)s: it has been applied.") % {"event": row}
+
+
+APPLY = Verb("apply", gettext_lazy("Apply again"), _apply_again, lambda row: row.processed_at is None)
+
+
+@admin.action(description=APPLY.title)
+def apply_chosen(model_admin: "WebhookEventAdmin", request: HttpRequest, queryset: QuerySet) -> None:
+    """In the order in which they came; each is applied or refused on its own."""
+    for row in queryset.order_by("id"):
+        model_admin.press(request, row, APPLY, VerbForm(row=row))
 
 
 @admin.register(WebhookEvent)
 class WebhookEventAdmin(HasVerbs, HistoryAdmin):
-    verbs = (Verb("apply", gettext_lazy("Apply again"), _apply_again, is_offered=lambda row: row.processed_at is None),)
+    verbs = (APPLY,)
+    actions = (apply_chosen,)
     list_display = ("event_id", "account", "received_at", "processed_at", "error")
-    list_filter = ("account",)
+    list_filter = ("account", ("processed_at", admin.EmptyFieldListFilter))
     list_select_related = ("account",)
     search_fields = ("event_id",)

@@ -10,7 +10,7 @@ from leads.models import ContactPermission, Lead
 
 # Codes of outcomes and events. Adapters say these and no other for the two.
 UNREACHABLE_CODES = ("invalid_address",)
-OPT_OUT_CODES = ("blocked",)
+OPT_OUT_CODES = ("blocked", "unsubscribed")
 TELLING_CODES = (*UNREACHABLE_CODES, *OPT_OUT_CODES)
 SOURCE = "provider"
 

@@ -24,7 +24,7 @@ LONGEST_TEXT = 4096
 ALLOWED_UPDATES = ["message", "my_chat_member"]
 SIGNED_BY = "X-Telegram-Bot-Api-Secret-Token"
 # With a wrong token every message would be refused alike: seconds until the next one tries.
-LOOK_AGAIN_AFTER = 60.0
+LOOK_AGAIN_AFTER = 300.0
 # What a refusal for good means, by what stands in Telegram's words; the first that fits.
 REFUSALS = (
     ("blocked by the user", "blocked"),

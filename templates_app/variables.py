@@ -32,6 +32,7 @@ CONTEXT_VARIABLES = (
     "appointment_time",
     "booking_link",
     "unsubscribe_link",
+    "telegram_link",
     "date",
 )
 STANDARD = frozenset(LEAD_VARIABLES + METADATA_VARIABLES + CONTEXT_VARIABLES)
@@ -60,6 +61,7 @@ class Surroundings:
     property_ref: str = ""
     booking_link: str = ""
     unsubscribe_link: str = ""
+    telegram_link: str = ""
     appointment_at: datetime | None = None
 
 
@@ -116,6 +118,7 @@ _READERS = {
     "broker_name": lambda lead, said, around: around.broker_name,
     "booking_link": lambda lead, said, around: around.booking_link,
     "unsubscribe_link": lambda lead, said, around: around.unsubscribe_link,
+    "telegram_link": lambda lead, said, around: around.telegram_link,
     "appointment_date": lambda lead, said, around: _local(around.appointment_at, around, "DATE_FORMAT"),
     "appointment_time": lambda lead, said, around: _local(around.appointment_at, around, "TIME_FORMAT"),
     "date": lambda lead, said, around: _local(around.now, around, "DATE_FORMAT"),

@@ -53,6 +53,8 @@ class TelegramPeer:
     asked: Counter[str] = field(default_factory=Counter)
     webhooks: list[dict[str, Any]] = field(default_factory=list)
     connections: int = 0
+    transports: set[asyncio.Transport] = field(default_factory=set)
+    loop: Any = None
 
     @property
     def url(self) -> str:
@@ -61,6 +63,11 @@ class TelegramPeer:
     @property
     def texts(self) -> list[str]:
         return [one.text for one in self.accepted]
+
+    def hang_up(self) -> None:
+        """Close every connection that waits for a next request, and come back when that is done."""
+        closed = asyncio.run_coroutine_threadsafe(_close(self.transports), self.loop)
+        closed.result(10)
 
     def answer(self, path: str, body: bytes) -> bytes | None:
         """The whole answer; None hangs up, b"" never answers."""
@@ -84,9 +91,9 @@ class TelegramPeer:
         word, _colon, number = (words.pop(0) if len(words) > 1 else words[0]).partition(":")
         if word in ACCEPTING:
             self.accepted.append(Accepted(time.monotonic(), token, chat, parameters["text"]))
-        return self._says(word, number, chat)
+        return self._says(word, number, chat, token)
 
-    def _says(self, word: str, number: str, chat: str) -> bytes | None:
+    def _says(self, word: str, number: str, chat: str, token: str) -> bytes | None:
         if word in REFUSALS:
             return _refusal(*REFUSALS[word])
         if word == "429":
@@ -102,7 +109,8 @@ class TelegramPeer:
             "half": _ok(result)[:-5],
             "garbage": _raw(200, GARBAGE),
             "proxy": _raw(403, GARBAGE),
-            "moved": _raw(301, b""),
+            "moved": _raw(301, b"", f"Location: {self.url}/elsewhere/bot{token}/sendMessage\r\n"),
+            "echo": _refusal(400, f"Bad Request: {token} is no chat"),
         }
         return answers[word]
 
@@ -120,17 +128,17 @@ def busiest_second(moments: Sequence[float]) -> int:
 @contextmanager
 def telegram_peer(**settings: Any) -> Iterator[TelegramPeer]:
     """A peer that serves until the block ends."""
-    peer, loop, is_up = TelegramPeer(**settings), asyncio.new_event_loop(), Event()
-    transports: set[asyncio.Transport] = set()
+    loop, is_up = asyncio.new_event_loop(), Event()
+    peer = TelegramPeer(**settings, loop=loop)
 
     def serve() -> None:
         asyncio.set_event_loop(loop)
-        server = loop.run_until_complete(loop.create_server(lambda: _Talk(peer, transports), "127.0.0.1", 0))
+        server = loop.run_until_complete(loop.create_server(lambda: _Talk(peer), "127.0.0.1", 0))
         peer.port = server.sockets[0].getsockname()[1]
         is_up.set()
         loop.run_forever()
         server.close()
-        for transport in list(transports):
+        for transport in list(peer.transports):
             transport.abort()
         loop.run_until_complete(asyncio.sleep(0.01))
         loop.close()
@@ -148,17 +156,17 @@ def telegram_peer(**settings: Any) -> Iterator[TelegramPeer]:
 class _Talk(asyncio.Protocol):
     """One connection: requests with a Content-Length, one after the other."""
 
-    def __init__(self, peer: TelegramPeer, transports: set[asyncio.Transport]) -> None:
-        self.peer, self.transports, self.received = peer, transports, b""
+    def __init__(self, peer: TelegramPeer) -> None:
+        self.peer, self.received = peer, b""
         self.transport: Any = None
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
-        self.transports.add(transport)
+        self.peer.transports.add(transport)
         self.peer.connections += 1
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.transports.discard(self.transport)
+        self.peer.transports.discard(self.transport)
 
     def data_received(self, data: bytes) -> None:
         self.received += data
@@ -177,6 +185,13 @@ class _Talk(asyncio.Protocol):
             self.transport.write(answer)
 
 
+async def _close(transports: set[asyncio.Transport]) -> None:
+    for transport in list(transports):
+        transport.close()
+    while transports:
+        await asyncio.sleep(0.001)
+
+
 def _length(head: bytes) -> int:
     lines = [line.lower() for line in head.split(b"\r\n")]
     return next((int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length:")), 0)
@@ -186,8 +201,8 @@ def _http(status: int, body: Any) -> bytes:
     return _raw(status, json.dumps(body).encode())
 
 
-def _raw(status: int, body: bytes) -> bytes:
-    head = f"HTTP/1.1 {status} Word\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+def _raw(status: int, body: bytes, more: str = "") -> bytes:
+    head = f"HTTP/1.1 {status} Word\r\n{more}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
