@@ -18,6 +18,7 @@ AROUND = Surroundings(
     property_ref="Depto 12-B",
     booking_link="http://x/book/abc/",
     unsubscribe_link="http://x/u/abc/",
+    telegram_link="https://t.me/aurora_bot?start=abc",
     appointment_at=datetime(2026, 3, 6, 13, 5, tzinfo=UTC),
 )
 NOTHING = Surroundings(broker_name="A", timezone="UTC", language="es", now=AROUND.now)
@@ -77,6 +78,7 @@ def test_variable_takes_its_value_from_the_lead(name: str, fields: dict[str, Any
         ("property", "Depto 12-B"),
         ("booking_link", "http://x/book/abc/"),
         ("unsubscribe_link", "http://x/u/abc/"),
+        ("telegram_link", "https://t.me/aurora_bot?start=abc"),
         ("date", "4 de marzo de 2026"),
         ("appointment_date", "6 de marzo de 2026"),
         ("appointment_time", "10:05"),
