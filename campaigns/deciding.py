@@ -357,6 +357,9 @@ def _envelope(row: _Contact, message_id: int, one: _Admitted) -> Envelope:
         purpose=row.purpose,
         unsubscribe_url=_unsubscribe_url(row) if row.channel == "email" else "",
         language=template.language if template else one.due.broker.language,
+        provider_template_id=template.provider_template_id if template else "",
+        variables=one.act.variables,
+        window_open=one.way.contact.window_open,
     )
 
 

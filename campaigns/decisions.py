@@ -19,7 +19,7 @@ POSTPONED_TOO_LONG_AFTER = timedelta(days=14)
 CLOSED_STAGES = ("ganado", "perdido")
 CONTACTS = ("send_message", "make_call", "schedule_meeting")
 # What keeps a channel from reaching this lead at all, so that a step's fallback channel takes its place.
-FALLS_BACK = frozenset({"no_address", "address_invalid", "unreachable", "treatment"})
+FALLS_BACK = frozenset({"no_address", "address_invalid", "unreachable", "treatment", "needs_template", "us_marketing"})
 
 
 class LeadFacts(NamedTuple):
@@ -61,6 +61,7 @@ class Template:
     subject: CompiledText
     body: CompiledText
     variables: frozenset[str]
+    provider_template_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +133,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Act(Decision):
-    """Do it now; a contact carries its text, why it is allowed, and which of the step's ways it takes."""
+    """Do it now; a contact carries its text, what its variables became, why it is allowed, and which of the step's
+    ways it takes."""
 
     way: int = 0
     subject: str = ""
     body: str = ""
+    variables: tuple[str, ...] = ()
     basis: dict[str, Any] = field(default_factory=dict)
 
 
@@ -276,11 +279,20 @@ def _written(facts: StepFacts, number: int, basis: dict[str, Any], checks: list[
     """The contact with its text; a variable without a value stops it, it never goes out with a hole."""
     way = facts.ways[number]
     if way.template is None:
-        return Act(number, "", way.plain_text, basis, checks=tuple(checks))
+        return Act(number, body=way.plain_text, basis=basis, checks=tuple(checks))
     values = values_for(facts.lead, way.around, way.template.variables)
     try:
         subject, body = way.template.subject.render(values), way.template.body.render(values)
+        variables = spoken(facts.lead, way)
     except MissingVariable as missing:
         checks.append(Check("variables", False, {"missing": missing.name}))
         return Skip(f"missing_variable:{missing.name}", checks=tuple(checks))
-    return Act(number, subject, body, basis, checks=tuple(checks))
+    return Act(number, subject, body, variables, basis, checks=tuple(checks))
+
+
+def spoken(lead: LeadFacts, way: Way) -> tuple[str, ...]:
+    """What the variables of a template become that the provider fills in itself; see messaging.base.Envelope. Raises
+    MissingVariable."""
+    if way.template is None or not way.template.provider_template_id:
+        return ()
+    return way.template.body.filled(values_for(lead, way.around, way.template.variables))

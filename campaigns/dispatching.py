@@ -22,7 +22,9 @@ from messaging.providers import adapter_for
 logger = logging.getLogger(__name__)
 
 STALE_AFTER = timedelta(seconds=5)
+# The longest that a whole account stands still, and that one recipient is left alone.
 LONGEST_PAUSE = timedelta(days=1).total_seconds()
+LONGEST_REST = timedelta(days=7).total_seconds()
 # Nobody was asked: the row goes back and is decided anew.
 TOO_LATE = Outcome(OutcomeKind.REFUSED_FOR_NOW, code=CANCELLED)
 
@@ -107,15 +109,19 @@ def _send(dispatch: Dispatch) -> Outcome:
 
 def _sound(outcome: Outcome) -> Outcome:
     """What a provider said in a form that can be stored: its words are its own, and one of them breaks no batch."""
-    pause = outcome.retry_after
     return Outcome(
         kind=outcome.kind,
         provider_id=outcome.provider_id.replace("\x00", "")[:255],
         code=outcome.code.replace("\x00", "")[:60],
         error=outcome.error.replace("\x00", "")[:2000],
-        retry_after=min(pause, LONGEST_PAUSE) if pause is not None and isfinite(pause) and pause > 0 else None,
+        retry_after=_sound_pause(outcome.retry_after, LONGEST_PAUSE),
         delivered=outcome.delivered,
+        again_after=_sound_pause(outcome.again_after, LONGEST_REST),
     )
+
+
+def _sound_pause(seconds: float | None, longest: float) -> float | None:
+    return min(seconds, longest) if seconds is not None and isfinite(seconds) and seconds > 0 else None
 
 
 def adapter(account: ChannelAccount) -> Adapter:

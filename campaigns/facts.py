@@ -21,7 +21,7 @@ from leads.models.work import new_token
 from leads.zones import local_zone
 from messaging.links import telegram_link
 from messaging.models import ChannelAccount
-from messaging.policy import TELEGRAM, WEEK, ContactFacts, Permission, address_of
+from messaging.policy import TELEGRAM, WEEK, WHATSAPP, WHATSAPP_WINDOW, ContactFacts, Permission, address_of
 from messaging.unsubscribe import unsubscribe_url
 from templates_app.variables import Surroundings
 
@@ -93,6 +93,7 @@ class _Batch:
     conditions: Mapping[int, tuple[tuple[str, Any, bool], ...]]
     properties: dict[int, str] = field(default_factory=dict)
     appointments: dict[int, datetime] = field(default_factory=dict)
+    conversations: set[tuple[int, int]] = field(default_factory=set)
 
 
 def load(log_ids: Sequence[int], now: datetime, *, is_ranked: bool = True) -> list[Due]:
@@ -136,8 +137,8 @@ def _load_batch(
     pairs: Sequence[tuple[Row, LeadFacts]], plans: dict[tuple[int, int], Plan], steps: Mapping[int, Step], now: datetime
 ) -> _Batch:
     leads = [lead.id for _row, lead in pairs]
-    spoken = {way[1] for step in steps.values() if step for way in step.ways()}
-    templates = Templates(template_id for template_id in spoken if template_id)
+    ways = {way for step in steps.values() if step for way in step.ways()}
+    templates = Templates(template_id for _channel, template_id in ways if template_id)
     batch = _Batch(
         plans=plans,
         accounts=Accounts(lead.broker_id for _row, lead in pairs),
@@ -148,6 +149,8 @@ def _load_batch(
         ),
     )
     _load_rarer(batch, leads, now)
+    if WHATSAPP in {channel for channel, _template in ways}:
+        batch.conversations = _conversations(leads, now)
     return batch
 
 
@@ -158,6 +161,12 @@ def _load_rarer(batch: _Batch, leads: list[int], now: datetime) -> None:
         batch.properties = dict(sql.rows(sql.LAST_PROPERTY, {"leads": leads}))
     if spoken & {"appointment_date", "appointment_time"}:
         batch.appointments = dict(sql.rows(sql.NEXT_APPOINTMENT, {"leads": leads, "now": now}))
+
+
+def _conversations(leads: list[int], now: datetime) -> set[tuple[int, int]]:
+    """(lead, account) of those who may be written to over WhatsApp in one's own words."""
+    params = {"leads": leads, "channel": WHATSAPP, "since": now - WHATSAPP_WINDOW}
+    return set(sql.rows(sql.OPEN_CONVERSATIONS, params))
 
 
 def _permissions(leads: Sequence[LeadFacts]) -> _Permissions:
@@ -177,7 +186,7 @@ def _due(row: Row, lead: LeadFacts, step: Step, batch: _Batch, now: datetime) ->
     wanted = step.ways() if step.action in CONTACTS else ()
     accounts = [batch.accounts.get(lead.broker_id, channel, row.sandbox) for channel, _template in wanted]
     ways = [
-        _way(row, lead, channel, template_id, broker, batch, token, account is not None, now)
+        _way(row, lead, channel, template_id, broker, batch, token, account, now)
         for (channel, template_id), account in zip(wanted, accounts, strict=True)
     ]
     facts = StepFacts(
@@ -209,22 +218,28 @@ def _way(
     broker: Broker,
     batch: _Batch,
     token: str,
-    has_account: bool,
+    account: ChannelAccount | None,
     now: datetime,
 ) -> Way:
     template = batch.templates.variant(template_id, lead.language or broker.language)
     return Way(
-        contact=_contact(row, lead, channel, template, broker, batch),
+        contact=_contact(row, lead, channel, template, broker, batch, account),
         around=_surroundings(row, lead, channel, template, broker, batch, token, now),
         template_id=template_id,
         template=template,
-        has_account=has_account,
+        has_account=account is not None,
         plain_text=_plain_text(lead, broker, token),
     )
 
 
 def _contact(
-    row: Row, lead: LeadFacts, channel: str, template: Template | None, broker: Broker, batch: _Batch
+    row: Row,
+    lead: LeadFacts,
+    channel: str,
+    template: Template | None,
+    broker: Broker,
+    batch: _Batch,
+    account: ChannelAccount | None,
 ) -> ContactFacts:
     return ContactFacts(
         channel=channel,
@@ -241,7 +256,16 @@ def _contact(
         cap_24h=broker.cap_24h,
         cap_7d=broker.cap_7d,
         reserved=row.rivals,
+        window_open=_is_window_open(row, lead, channel, batch, account),
+        has_provider_template=template is not None and bool(template.provider_template_id),
     )
+
+
+def _is_window_open(row: Row, lead: LeadFacts, channel: str, batch: _Batch, account: ChannelAccount | None) -> bool:
+    """Only WhatsApp has such a window, and the sandbox has none: no template can be approved there."""
+    if channel != WHATSAPP or row.sandbox:
+        return True
+    return account is not None and (lead.id, account.pk) in batch.conversations
 
 
 def _purpose(lead: LeadFacts, template: Template | None, batch: _Batch) -> str:

@@ -122,6 +122,7 @@ def compiled(row: MessageTemplate) -> Template:
         subject=subject,
         body=body,
         variables=frozenset(subject.variables + body.variables),
+        provider_template_id=row.provider_template_id,
     )
 
 

@@ -35,6 +35,13 @@ REASONS = {
     "address_invalid": Reason(_("The address for this channel is not valid."), _("Correct the address.")),
     "unreachable": Reason(_("A provider said that this address reaches nobody."), _("Correct the address.")),
     "treatment": Reason(_("The lead is not to be called automatically."), _("Set the treatment to calls.")),
+    "needs_template": Reason(
+        _("WhatsApp takes one's own words within 24 hours of the lead's last message only."),
+        _("Give the template the id of an approved one, or wait until the lead writes."),
+    ),
+    "us_marketing": Reason(
+        _("WhatsApp delivers no marketing to numbers of the United States."), _("Use another channel.")
+    ),
     "window_never_opens": Reason(_("The contact window never opens."), _("Correct the brokerage's contact window.")),
     "missing_variable": Reason(
         _("The template speaks of something that is not known of this lead."),
@@ -72,6 +79,10 @@ REASONS = {
         _("Give them the link of {{telegram_link}} over another channel."),
     ),
     "too_long": Reason(_("The text is longer than the provider takes."), _("Shorten the template.")),
+    "unsubscribed": Reason(
+        _("The provider said that the lead unsubscribed there."), _("Only the lead can give permission again.")
+    ),
+    "blocked": Reason(_("The lead blocked us, or reported us as spam."), _("Only the lead can give permission again.")),
     "key_conflict": Reason(_("This step was sent already."), _("Nothing: it is not sent twice.")),
     "busy": Reason(_("The phone was busy three times."), _("Call by hand.")),
     "no_answer": Reason(_("Nobody picked up three times."), _("Call by hand.")),
@@ -95,6 +106,17 @@ REASONS = {
         _("Something stored with this lead, campaign or brokerage cannot be read."),
         _("Look at the server's log; it is tried again every hour."),
     ),
+    "too_many": Reason(
+        _("The provider takes no more just now."), _("It is tried again; a lower rate of the account avoids it.")
+    ),
+    "marketing_limit": Reason(
+        _("WhatsApp spares the lead further marketing for now."), _("It is tried again after some days.")
+    ),
+    "not_configured": Reason(
+        _("The account lacks something, or the provider does not accept its credentials."),
+        _("Correct the account; it is tried again."),
+    ),
+    "connection_lost": Reason(_("The provider could not be reached."), _("It is tried again.")),
     "refused_for_now": Reason(_("The provider could not take it just then."), _("It is tried again.")),
 }
 
@@ -108,6 +130,7 @@ CHECKS = {
     "address": _("The lead can be reached"),
     "permission": _("The lead has not objected"),
     "treatment": _("The treatment allows it"),
+    "whatsapp": _("WhatsApp takes it"),
     "window": _("It is within the contact hours"),
     "caps": _("The lead was not contacted too often"),
     "fallback": _("The step's other channel takes its place"),

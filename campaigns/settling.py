@@ -138,7 +138,12 @@ def _is_last(dispatch: Dispatch, outcome: Outcome) -> bool:
 
 def _release(dispatch: Dispatch, outcome: Outcome, now: datetime) -> _Release:
     facts = dispatch.due.facts
-    due_at = now if outcome.code == CANCELLED else retry_at(now, facts.attempts + 1, facts.log_id, outcome.retry_after)
+    if outcome.code == CANCELLED:
+        due_at = now
+    elif outcome.again_after:
+        due_at = now + timedelta(seconds=outcome.again_after)
+    else:
+        due_at = retry_at(now, facts.attempts + 1, facts.log_id, outcome.retry_after)
     return _Release(facts.log_id, dispatch.envelope.message_id, due_at, outcome.code or "refused_for_now")
 
 

@@ -29,6 +29,15 @@ def phone_facts(phone: str) -> tuple[bool, tuple[str, ...]]:
     return phonenumbers.is_valid_number(number), _zones(number)
 
 
+@lru_cache(maxsize=65_536)
+def phone_country(phone: str) -> str:
+    """The country of a number, as in ISO 3166-1; '' where it is no number or belongs to none."""
+    try:
+        return phonenumbers.region_code_for_number(phonenumbers.parse(phone, None)) or ""
+    except phonenumbers.NumberParseException:
+        return ""
+
+
 def _told_apart(phone: str) -> PhoneNumber | None:
     """Country and number of E.164, which is how phones are stored, without asking what else somebody may have meant.
 

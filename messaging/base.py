@@ -28,7 +28,8 @@ class Outcome:
     """What became of one send.
 
     ACCEPTED: the provider has it. REFUSED_FOR_NOW: provably nobody was reached, trying again may help
-    (`retry_after` in seconds when the provider said so). REFUSED: it never will. UNKNOWN: nobody can know.
+    (`retry_after` in seconds when the provider said so to the whole account, `again_after` when only this recipient
+    is to be left alone). REFUSED: it never will. UNKNOWN: nobody can know.
     """
 
     kind: OutcomeKind
@@ -37,11 +38,17 @@ class Outcome:
     error: str = ""
     retry_after: float | None = None
     delivered: bool = False
+    again_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A committed Message on its way to a provider. `key` is the dedupe key that is dispatched at most once."""
+    """A committed Message on its way to a provider. `key` is the dedupe key that is dispatched at most once.
+
+    For channels that take one's own words only for a while after the lead wrote: `window_open` is whether they do now,
+    else `provider_template_id` goes out, filled with `variables`: what the text's variables became, each once, in the
+    order in which they first appear in it.
+    """
 
     message_id: int
     key: str
@@ -52,6 +59,9 @@ class Envelope:
     purpose: str
     unsubscribe_url: str = ""
     language: str = "es"
+    provider_template_id: str = ""
+    variables: tuple[str, ...] = ()
+    window_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from brokers.rules import ContactWindow
-from leads.zones import phone_facts
+from leads.zones import phone_country, phone_facts
 from messaging.schedule import next_opening
 
-RULES_VERSION = "2026-11-broker-window"
+RULES_VERSION = "2026-11-whatsapp"
 DAY, WEEK = timedelta(hours=24), timedelta(days=7)
 # How long a contact stands back for those of campaigns that go before it; they are due already.
 YIELDS_FOR = timedelta(minutes=10)
+# After a lead's last message one may write in one's own words for 24 hours, counted from when WhatsApp got it; the
+# last minutes are left alone.
+WHATSAPP_WINDOW = DAY - timedelta(minutes=5)
 TELEGRAM, CALL, EMAIL, WHATSAPP = "telegram", "call", "email", "whatsapp"
 
 
@@ -35,7 +38,8 @@ class Permission:
 @dataclass(slots=True)
 class ContactFacts:
     """All that the policy looks at. `recent` are the automatic contacts of the last seven days, oldest first;
-    `reserved` is how many more are due from campaigns that go before this one."""
+    `reserved` is how many more are due from campaigns that go before this one; `window_open` is whether WhatsApp takes
+    one's own words now, `has_provider_template` whether there is an approved template in their place."""
 
     channel: str
     purpose: str
@@ -51,6 +55,8 @@ class ContactFacts:
     cap_24h: int
     cap_7d: int
     reserved: int = 0
+    window_open: bool = True
+    has_provider_template: bool = False
 
 
 @dataclass(slots=True)
@@ -87,7 +93,7 @@ class Verdict:
 def judge(facts: ContactFacts, now: datetime) -> Verdict:
     """Ask every question in turn; the first no ends it. What is for ever comes before what is only for now."""
     checks: list[Check] = []
-    for ask in (_address, _permission, _treatment):
+    for ask in QUESTIONS_OF_WHATSAPP if facts.channel == WHATSAPP else QUESTIONS:
         check, reason = ask(facts)
         checks.append(check)
         if reason:
@@ -160,6 +166,22 @@ def _permission(facts: ContactFacts) -> tuple[Check, str]:
 def _treatment(facts: ContactFacts) -> tuple[Check, str]:
     refused = facts.channel == CALL and facts.treatment != "automated_call"
     return Check("treatment", not refused, {"treatment": facts.treatment}), "treatment" if refused else ""
+
+
+def _whatsapp(facts: ContactFacts) -> tuple[Check, str]:
+    """What WhatsApp itself takes: nothing that advertises to the United States (Twilio's error 63049), and outside of
+    a conversation approved templates only (63016)."""
+    reason = ""
+    if facts.purpose == "marketing" and facts.address.startswith("+1") and phone_country(facts.address) == "US":
+        reason = "us_marketing"
+    elif not facts.window_open and not facts.has_provider_template:
+        reason = "needs_template"
+    values = {"window_open": facts.window_open, "template": facts.has_provider_template}
+    return Check("whatsapp", not reason, values), reason
+
+
+QUESTIONS = (_address, _permission, _treatment)
+QUESTIONS_OF_WHATSAPP = (*QUESTIONS, _whatsapp)
 
 
 def _timing(facts: ContactFacts, now: datetime, checks: list[Check]) -> Verdict:

@@ -45,6 +45,11 @@ class CompiledText:
         """The text with its values. Raises MissingVariable when an empty one has no default."""
         return "".join(part if isinstance(part, str) else _fill(part, values) for part in self.parts)
 
+    def filled(self, values: Mapping[str, str]) -> tuple[str, ...]:
+        """What each variable becomes, in the order of `variables`. Raises MissingVariable as `render` does."""
+        slots = {part.name: part for part in reversed(self.parts) if isinstance(part, Slot)}
+        return tuple(_fill(slots[name], values) for name in self.variables)
+
 
 def _fill(slot: Slot, values: Mapping[str, str]) -> str:
     value = values.get(slot.name) or slot.default

@@ -14,7 +14,7 @@ from campaigns.actions.running import sending_stop
 from campaigns.clock import Clock
 from campaigns.correcting import Correction, correct, settle_resent
 from campaigns.deciding import CALL_LEASE, SEND_LEASE, Dispatch, is_paced, slots_of
-from campaigns.decisions import Way
+from campaigns.decisions import Way, spoken
 from campaigns.dispatching import dispatch_all
 from campaigns.facts import Due, load
 from campaigns.models import LEFT_UNKNOWN, NOT_RESENT, RESENDING, UNSETTLED, CampaignLog, CampaignStatus, LogStatus
@@ -23,6 +23,7 @@ from messaging.base import Envelope
 from messaging.models import ChannelAccount, Direction, Message, MessageStatus
 from messaging.policy import CALL, judge
 from messaging.unsubscribe import unsubscribe_url
+from templates_app.merge import MissingVariable
 from voice.actions import write_calls
 from voice.models import ENDED, VoiceCall
 
@@ -112,7 +113,7 @@ def _committed(log: CampaignLog, now: datetime, by: User | None) -> Dispatch:
         dispatched_at=now,
         lease_until=now + (CALL_LEASE if way.channel == CALL else SEND_LEASE),
     )
-    return Dispatch(due, account, _envelope(row, way, current.campaign.broker.language), slot_at, now, number)
+    return Dispatch(due, account, _envelope(row, due, way), slot_at, now, number)
 
 
 def _check_runs(log: CampaignLog) -> None:
@@ -181,7 +182,14 @@ def _new_message(
     return row
 
 
-def _envelope(row: Message, way: Way, language: str) -> Envelope:
+def _variables(due: Due, way: Way) -> tuple[str, ...]:
+    try:
+        return spoken(due.facts.lead, way)
+    except MissingVariable as missing:
+        raise _refused(str(missing)) from missing
+
+
+def _envelope(row: Message, due: Due, way: Way) -> Envelope:
     link = unsubscribe_url(broker_id=row.broker_id, lead_id=row.lead_id, channel=row.channel, address=row.address)
     return Envelope(
         message_id=row.pk,
@@ -192,5 +200,8 @@ def _envelope(row: Message, way: Way, language: str) -> Envelope:
         body=row.body,
         purpose=row.purpose,
         unsubscribe_url=link if row.channel == "email" else "",
-        language=way.template.language if way.template else language,
+        language=way.template.language if way.template else due.broker.language,
+        provider_template_id=way.template.provider_template_id if way.template else "",
+        variables=_variables(due, way),
+        window_open=way.contact.window_open,
     )

@@ -107,6 +107,12 @@ WHERE lead_id = ANY(%(leads)b::bigint[]) AND status IN ('scheduled', 'confirmed'
 ORDER BY lead_id, starts_at
 """
 
+# With which accounts leads have a conversation open: they wrote to them lately.
+OPEN_CONVERSATIONS = """
+SELECT DISTINCT lead_id, account_id FROM messaging_message
+WHERE lead_id = ANY(%(leads)b::bigint[]) AND created_at > %(since)s AND channel = %(channel)s AND direction = 'in'
+"""
+
 # Up to n paced slots of each account within the next second, for all processes: where this worker's slots begin, how
 # many it got, and when the account is free again. An account whose provider asked for a pause gives none.
 RESERVE_SLOTS = """
