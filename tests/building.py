@@ -22,6 +22,8 @@ from templates_app.models import MessageTemplate
 NOW = datetime(2026, 3, 4, 15, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MANY = 10_000
+# A Content template at Twilio.
+CONTENT_SID = "HX" + "0f" * 16
 
 _numbers = itertools.count(1)
 
@@ -66,8 +68,11 @@ def now_of(lead: Lead) -> Lead:
 
 
 def a_template(broker: Broker, content: str = "Hola {{first_name|amigo}}", **fields: Any) -> MessageTemplate:
-    name = f"{fields.get('channel', 'telegram')} {next(_numbers)}"
-    values = {"name": name, "channel": "telegram", "content": content}
+    """One for WhatsApp is approved there."""
+    channel = fields.get("channel", "telegram")
+    values = {"name": f"{channel} {next(_numbers)}", "channel": "telegram", "content": content}
+    if channel == "whatsapp":
+        values["provider_template_id"] = CONTENT_SID
     return MessageTemplate.objects.create(broker=broker, **values | fields)
 
 

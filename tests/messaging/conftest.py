@@ -83,7 +83,7 @@ def sent(lead: Lead) -> Callable[..., Message]:
     """Write down a message that went out to `lead`."""
 
     def write(channel: str = "telegram", **fields: Any) -> Message:
-        account = ChannelAccount.objects.get(broker=lead.broker, channel=channel)
+        account = ChannelAccount.objects.get(broker=lead.broker, channel=channel, sandbox=True)
         values = {
             "broker_id": lead.broker_id,
             "lead": lead,

@@ -48,7 +48,14 @@ def test_contact_is_allowed_when_nothing_speaks_against_it() -> None:
 
 
 def test_contact_is_judged_by_every_question() -> None:
-    assert [check.name for check in verdict().checks] == ["address", "permission", "treatment", "window", "caps"]
+    assert [check.name for check in verdict().checks] == [
+        "address",
+        "permission",
+        "treatment",
+        "whatsapp",
+        "window",
+        "caps",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -121,6 +128,41 @@ def test_newest_permission_is_none_where_there_is_none() -> None:
 )
 def test_calls_need_the_treatment_that_allows_them(channel: str, treatment: str, reason: str) -> None:
     assert verdict(channel=channel, treatment=treatment).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("channel", "is_open", "is_approved", "reason"),
+    [
+        ("whatsapp", True, False, ""),
+        ("whatsapp", False, True, ""),
+        ("whatsapp", False, False, "needs_template"),
+        ("call", False, False, ""),
+    ],
+)
+def test_whatsapp_takes_own_words_in_a_conversation_only(
+    channel: str, is_open: bool, is_approved: bool, reason: str
+) -> None:
+    treatment = "automated_call"
+    said = verdict(channel=channel, treatment=treatment, window_open=is_open, has_provider_template=is_approved)
+    assert (said.reason, said.until) == (reason, None)
+
+
+@pytest.mark.parametrize(
+    ("phone", "purpose", "channel", "reason"),
+    [
+        ("+12025550123", "marketing", "whatsapp", "us_marketing"),
+        ("+12025550123", "transactional", "whatsapp", ""),
+        ("+12025550123", "marketing", "call", ""),
+        ("+14165550123", "marketing", "whatsapp", ""),  # Toronto
+        ("+17875550123", "marketing", "whatsapp", ""),  # San Juan
+        (PHONE, "marketing", "whatsapp", ""),
+    ],
+)
+def test_whatsapp_advertises_to_nobody_in_the_united_states(
+    phone: str, purpose: str, channel: str, reason: str
+) -> None:
+    known = {"address": phone, "phone": phone, "channel": channel, "purpose": purpose, "treatment": "automated_call"}
+    assert verdict(**known, lead_timezone="America/Santiago").reason == reason
 
 
 def test_outside_the_window_the_contact_waits_for_its_opening() -> None:

@@ -95,3 +95,13 @@ def test_merge_either_refuses_a_text_or_renders_it_whole(text: str) -> None:
 @settings(max_examples=200)
 def test_merge_carries_every_value_through_unchanged(value: str) -> None:
     assert merged("<{{name}}>", name=value) == f"<{value}>"
+
+
+def test_filled_is_what_each_variable_becomes_once_in_order() -> None:
+    text = compile_text("{{name}}, {{budget|mucho}} en {{location|aquí}}; {{name|tú}}, {{location|allá}}")
+    assert text.filled({"name": "Ana", "location": ""}) == ("Ana", "mucho", "aquí")
+
+
+def test_filled_misses_what_rendering_misses() -> None:
+    with pytest.raises(MissingVariable):
+        compile_text("{{name}}").filled({})
