@@ -29,6 +29,8 @@ API_KEY_SID = re.compile(r"SK[0-9a-fA-F]{32}")
 NO_ENVIRONMENT = {"TWILIO_REGION": ""}
 # Where Twilio does not say how long to wait; seconds.
 PAUSE = 5.0
+# With wrong credentials every message would be refused alike: seconds until the next one tries.
+LOOK_AGAIN_AFTER = 60.0
 # How long WhatsApp spares somebody who got too much advertising.
 REST = timedelta(days=2).total_seconds()
 LOST, MISUNDERSTOOD = "connection_lost", "reply_unknown"
@@ -200,11 +202,13 @@ class Twilio(Adapter):
 
     def _refusal(self, error: TwilioException, headers: Mapping[str, str], address: str) -> Outcome:
         if not isinstance(error, TwilioRestException | TwilioServiceException):
-            return self._outcome(NOT_CONFIGURED, error)
+            return not_configured(str(error))
         meaning = _meaning_of_answer(error.status, _whole(error.code), address)
         outcome = self._outcome(meaning, f"{error.code} {_words(error)}")
         if meaning == TOO_MANY:
             return replace(outcome, retry_after=seconds_of(headers.get("Retry-After", "")) or PAUSE)
+        if meaning == NOT_CONFIGURED:
+            return replace(outcome, retry_after=LOOK_AGAIN_AFTER)
         return replace(outcome, again_after=REST) if meaning == MARKETING_LIMIT else outcome
 
     def _outcome(self, meaning: Meaning, error: object) -> Outcome:
@@ -219,6 +223,10 @@ class Twilio(Adapter):
 
     def _secret(self, name: str) -> str:
         return str(cast(dict[str, Any], self.account.credentials).get(name) or "").strip()
+
+
+def not_configured(error: str) -> Outcome:
+    return Outcome(_LATER, code="not_configured", error=error, retry_after=LOOK_AGAIN_AFTER)
 
 
 def seconds_of(retry_after: str) -> float | None:

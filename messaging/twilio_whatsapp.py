@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from django.utils.translation import gettext as _
 
 from messaging.base import Envelope, Event, Outcome, OutcomeKind
-from messaging.twilio import E164, Failed, Twilio, meaning_of
+from messaging.twilio import E164, Failed, Twilio, meaning_of, not_configured
 from messaging.webhooks import webhook_url
 
 PREFIX = "whatsapp:"
@@ -48,7 +48,7 @@ class TwilioWhatsapp(Twilio):
 
     def send(self, envelope: Envelope) -> Outcome:
         if faults := self.faults():
-            return Outcome(OutcomeKind.REFUSED_FOR_NOW, code="not_configured", error="; ".join(faults))
+            return not_configured("; ".join(faults))
         if not E164.fullmatch(envelope.address):
             return Outcome(OutcomeKind.REFUSED, code="invalid_address", error=_("No number to send to"))
         content = content_of(envelope)

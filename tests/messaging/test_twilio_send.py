@@ -13,7 +13,7 @@ from django.conf import LazySettings
 from brokers.refusal import Refused
 from messaging.base import Envelope, OutcomeKind
 from messaging.models import ChannelAccount
-from messaging.twilio import PAUSE, REST, seconds_of
+from messaging.twilio import LOOK_AGAIN_AFTER, PAUSE, REST, seconds_of
 from messaging.twilio_whatsapp import TwilioWhatsapp
 from tests.peers.twilio import ACCOUNT_SID, AUTH_TOKEN, TwilioPeer, twilio_peer
 
@@ -139,7 +139,8 @@ def test_every_answer_has_one_meaning(
     peer.otherwise = word
     outcome = Hasty(an_account()).send(letter())
     assert (outcome.kind, outcome.code) == (kind, code)
-    assert (outcome.retry_after, outcome.again_after) == (None, None)
+    pause = LOOK_AGAIN_AFTER if code == "not_configured" else None
+    assert (outcome.retry_after, outcome.again_after) == (pause, None)
     assert len(peer.requests) == 1
 
 
