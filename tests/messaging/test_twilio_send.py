@@ -205,7 +205,7 @@ def test_a_thread_sends_over_one_connection(peer: TwilioPeer, letter: MakeEnvelo
     with ThreadPoolExecutor(1) as thread:
         outcomes = [thread.submit(adapter.send, letter(message_id=number)).result() for number in range(5)]
     assert [outcome.kind for outcome in outcomes] == [ACCEPTED] * 5
-    assert peer.connections == 1
+    assert peer.web.connections == 1
 
 
 @pytest.mark.parametrize(

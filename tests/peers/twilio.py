@@ -12,12 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Lock, Thread
-from typing import Any, ClassVar, NamedTuple
+from threading import Event, Lock
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode
 
 import httpx
+
+from tests.peers.web import Answer, Asked, Web, serving
 
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
 AUTH_TOKEN = "f00dfeedf00dfeedf00dfeedf00dfeed"
@@ -33,12 +34,6 @@ class Request(NamedTuple):
     path: str
     user: str
     form: dict[str, str]
-
-
-class Answer(NamedTuple):
-    status: int
-    body: bytes
-    headers: dict[str, str]
 
 
 class Callback(NamedTuple):
@@ -59,23 +54,27 @@ class TwilioPeer:
 
     script: dict[str, list[str]] = field(default_factory=dict)
     otherwise: str = "accept"
-    url: str = ""
+    web: Web = field(default_factory=Web)
     account_status: str = "active"
     requests: list[Request] = field(default_factory=list)
     messages: dict[str, dict[str, str]] = field(default_factory=dict)
-    connections: int = 0
     closing: Event = field(default_factory=Event)
     lock: Any = field(default_factory=Lock)
     tried: Counter[str] = field(default_factory=Counter)
 
-    def answer(self, request: Request, password: str) -> Answer | None:
-        """None cuts the connection."""
+    @property
+    def url(self) -> str:
+        return self.web.url
+
+    def answer(self, asked: Asked) -> Answer | None:
+        user, password = basic_login(asked)
+        form = {name: values[-1] for name, values in parse_qs(asked.body.decode(), keep_blank_values=True).items()}
         with self.lock:
-            self.requests.append(request)
-        if (request.user, password) != (ACCOUNT_SID, AUTH_TOKEN):
+            self.requests.append(Request(asked.method, asked.path, user, form))
+        if (user, password) != (ACCOUNT_SID, AUTH_TOKEN):
             return refusal(20003, "Authenticate")
-        route = ROUTES.get((request.method, request.path))
-        return route(self, request.form) if route else refusal(20404, "The requested resource was not found")
+        route = ROUTES.get((asked.method, asked.path))
+        return route(self, form) if route else refusal(20404, "The requested resource was not found")
 
     def accept(self, form: Mapping[str, str]) -> dict[str, Any]:
         with self.lock:
@@ -203,6 +202,12 @@ def refusal(code: int, message: str, headers: Mapping[str, str] = {}) -> Answer:
     return as_json(status, {"code": code, "message": message, "more_info": more, "status": status}, headers)
 
 
+def basic_login(asked: Asked) -> tuple[str, str]:
+    given = asked.headers.get("Authorization", "").removeprefix("Basic ")
+    user, _colon, password = base64.b64decode(given).decode().partition(":")
+    return user, password
+
+
 def callback(url: str, form: dict[str, str]) -> Callback:
     token = hashlib.md5(f"{url} {sorted(form.items())}".encode()).hexdigest()
     return Callback(url, form, {"X-Twilio-Signature": signature(url, form), "I-Twilio-Idempotency-Token": token})
@@ -220,57 +225,10 @@ def post(call: Callback) -> int:
     return httpx.post(call.url, content=call.body, headers=headers).status_code
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    peer: ClassVar[TwilioPeer]
-
-    def setup(self) -> None:
-        super().setup()
-        self.peer.connections += 1
-
-    def do_POST(self) -> None:
-        size = int(self.headers.get("Content-Length") or 0)
-        sent = parse_qs(self.rfile.read(size).decode(), keep_blank_values=True)
-        user, password = self.credentials()
-        request = Request(self.command, self.path, user, {name: values[-1] for name, values in sent.items()})
-        answer = self.peer.answer(request, password)
-        if answer is None:
-            self.close_connection = True
-            return
-        self.send_response(answer.status)
-        for name, value in (answer.headers | {"Content-Length": str(len(answer.body))}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(answer.body)
-
-    do_GET = do_POST
-
-    def credentials(self) -> tuple[str, str]:
-        given = self.headers.get("Authorization", "").removeprefix("Basic ")
-        user, _colon, password = base64.b64decode(given).decode().partition(":")
-        return user, password
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-class Server(ThreadingHTTPServer):
-    # Time-outs and cuts are part of the game; nobody has to read of them.
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        pass
-
-
 @contextmanager
 def twilio_peer(**options: Any) -> Iterator[TwilioPeer]:
     """A peer that serves until the block ends."""
     peer = TwilioPeer(**options)
-    with Server(("127.0.0.1", 0), type("Bound", (Handler,), {"peer": peer})) as server:
-        peer.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield peer
-        finally:
-            peer.closing.set()
-            server.shutdown()
-            thread.join(10)
+    with serving(peer.answer) as peer.web:
+        yield peer
+        peer.closing.set()

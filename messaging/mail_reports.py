@@ -1,0 +1,169 @@
+"""What mail services report, from anymail's words to ours. Pure but for the mail that is taken apart."""
+
+import re
+from collections.abc import Iterable, Mapping
+from email.utils import parseaddr
+from hashlib import sha256
+from typing import Any
+
+from anymail.inbound import AnymailInboundMessage
+from anymail.signals import AnymailInboundEvent, AnymailTrackingEvent
+from django.utils.dateparse import parse_datetime
+from django.utils.html import strip_tags
+
+from messaging.base import Event
+
+# Under this name our message's id travels with the mail, and comes back with every report.
+OWN_ID = "embudo_message"
+OWN_MESSAGE_ID = re.compile(r"<embudo-(\d{1,18})\.")
+# Accepted by the service is sent. Who opens or clicks has got it, though what opened it may be a machine.
+STATUSES = {
+    "queued": "sent",
+    "sent": "sent",
+    "unsubscribed": "sent",
+    "delivered": "delivered",
+    "opened": "delivered",
+    "clicked": "delivered",
+    "complained": "delivered",
+    "bounced": "failed",
+    "rejected": "failed",
+    "failed": "failed",
+}
+# No news of the message.
+NO_NEWS = {"deferred", "autoresponded", "subscribed", "inbound_failed"}
+# What people did, whatever became of this mail.
+OBJECTIONS = {"unsubscribed": "unsubscribed", "complained": "blocked"}
+REJECTIONS = {
+    "invalid": "invalid_address",
+    "bounced": "invalid_address",
+    "unsubscribed": "unsubscribed",
+    "spam": "blocked",
+}
+# By each service's own word: that nobody is at the address (a full mailbox or a filter is something else), and what it
+# remembers of earlier mails.
+BOUNCES = {
+    "HardBounce": "invalid_address",  # Postmark
+    "hard_bounce": "invalid_address",  # Brevo
+    "invalid_email": "invalid_address",
+    "bounce": "invalid_address",  # Mailgun
+    "suppress-bounce": "invalid_address",
+    "suppress-unsubscribe": "unsubscribed",
+    "suppress-complaint": "blocked",
+    "10": "invalid_address",  # SparkPost's bounce classes
+    "30": "invalid_address",
+}
+# Where an answer begins to repeat what it answers.
+QUOTE = re.compile(
+    r"^(>|-{2,} ?(original message|mensaje original)|_{10,}$|(el|on) .{5,200}(escribió|wrote):\s*$)",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def as_payload(events: Iterable[AnymailTrackingEvent | AnymailInboundEvent]) -> dict[str, Any]:
+    """Anymail's events as JSON, which is what is stored."""
+    return {"events": [_received(event) if hasattr(event, "message") else _reported(event) for event in events]}
+
+
+def events_of(payload: Mapping[str, Any]) -> list[Event]:
+    told = payload["events"]
+    return [_inbound(one) if one["type"] == "inbound" else _status(one) for one in told if one["type"] not in NO_NEWS]
+
+
+def _reported(event: AnymailTrackingEvent) -> dict[str, Any]:
+    raw = event.esp_event
+    return {
+        "type": str(event.event_type),
+        "event_id": _text(event.event_id),
+        "at": event.timestamp.isoformat() if event.timestamp else "",
+        "message_id": _text(event.message_id),
+        "own_id": _text((event.metadata or {}).get(OWN_ID)),
+        "recipient": _text(event.recipient),
+        "reject_reason": _text(event.reject_reason),
+        "words": _text(event.mta_response or event.description),
+        "raw": dict(raw.items()) if isinstance(raw, Mapping) else {},
+    }
+
+
+def _received(event: AnymailInboundEvent) -> dict[str, Any]:
+    mail = event.message
+    headers = {name: str(value) for name, value in mail.items()}
+    if mail.envelope_sender == "":
+        headers["Return-Path"] = "<>"
+    return {
+        "type": "inbound",
+        "event_id": _text(event.event_id),
+        "from": str(mail["From"] or mail.envelope_sender or ""),
+        "subject": str(mail["Subject"] or ""),
+        "text": _words_of(mail),
+        "headers": headers,
+        "attachments": [part.get_filename() or "" for part in mail.attachments],
+    }
+
+
+def _words_of(mail: AnymailInboundMessage) -> str:
+    """What was written this time, without what it answers."""
+    if mail.stripped_text:
+        return str(mail.stripped_text).strip()
+    text = mail.text or strip_tags(mail.html or "")
+    return without_quote(text) or str(mail["Subject"] or "").strip()
+
+
+def without_quote(text: str) -> str:
+    """The text up to where it begins to repeat the mail it answers; all of it where nothing stands before that."""
+    found = QUOTE.search(text)
+    return (text[: found.start()] if found else text).strip() or text.strip()
+
+
+def _inbound(told: Mapping[str, Any]) -> Event:
+    name, address = parseaddr(told["from"])
+    headers = {key.lower(): value for key, value in told["headers"].items()}
+    answers = OWN_MESSAGE_ID.search(f"{headers.get('in-reply-to', '')} {headers.get('references', '')}")
+    message_id = headers.get("message-id", "").strip()
+    return Event(
+        event_id=f"in:{told['event_id'] or message_id or _hash(told)}",
+        kind="inbound",
+        address=address,
+        text=told["text"],
+        message_id=int(answers.group(1)) if answers else None,
+        provider_id=message_id,
+        name=name,
+        raw=told,
+    )
+
+
+def _status(told: Mapping[str, Any]) -> Event:
+    status = STATUSES.get(told["type"], told["type"])
+    own_id = told["own_id"]
+    return Event(
+        event_id=f"{told['type']}:{told['event_id'] or _hash(told)}",
+        kind="status",
+        address=told["recipient"],
+        message_id=int(own_id) if own_id.isdecimal() and len(own_id) < 19 else None,
+        provider_id=told["message_id"],
+        status=status,
+        code=_code(told) if status == "failed" else OBJECTIONS.get(told["type"], ""),
+        at=parse_datetime(told["at"]) if told["at"] else None,
+        raw=told,
+    )
+
+
+def _code(told: Mapping[str, Any]) -> str:
+    if told["type"] == "bounced":
+        return next((BOUNCES[word] for word in _own_words(told["raw"]) if word in BOUNCES), "bounced")
+    return REJECTIONS.get(told["reject_reason"], told["type"])
+
+
+def _own_words(raw: Mapping[str, Any]) -> list[str]:
+    """How the service itself calls what happened."""
+    inner = raw.get("event-data") or next(iter((raw.get("msys") or {}).values()), None) or {}
+    keys = ("Type", "SuppressionReason", "event", "reason", "bounce_class")
+    return [str(part[key]) for part in (raw, inner) for key in keys if key in part]
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _hash(told: Mapping[str, Any]) -> str:
+    """Of services that number nothing: the same report comes again with the same words."""
+    return sha256(repr(sorted(told.items())).encode()).hexdigest()
