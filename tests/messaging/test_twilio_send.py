@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from django.utils import translation
 
 from brokers.refusal import Refused
 from messaging.base import Envelope, OutcomeKind
@@ -236,7 +237,8 @@ def test_auth_token_is_in_no_log_and_no_error(
 )
 def test_faults_name_what_is_missing(fields: dict[str, Any], missing: list[str], letter: MakeEnvelope) -> None:
     adapter = TwilioWhatsapp(an_account(**fields))
-    assert [fault.split()[0] for fault in adapter.faults()] == missing
+    with translation.override("en"):
+        assert [fault.split()[0] for fault in adapter.faults()] == missing
     if missing:
         assert adapter.send(letter()).code == "not_configured"
 
