@@ -20,7 +20,6 @@ OWN_MESSAGE_ID = re.compile(r"<embudo-(\d{1,18})\.")
 STATUSES = {
     "queued": "sent",
     "sent": "sent",
-    "unsubscribed": "sent",
     "delivered": "delivered",
     "opened": "delivered",
     "clicked": "delivered",
@@ -30,9 +29,10 @@ STATUSES = {
     "failed": "failed",
 }
 # No news of the message.
-NO_NEWS = {"deferred", "autoresponded", "subscribed", "inbound_failed"}
+NO_NEWS = {"deferred", "autoresponded", "subscribed", "unsubscribed", "inbound_failed"}
 # What people did, whatever became of this mail.
 OBJECTIONS = {"unsubscribed": "unsubscribed", "complained": "blocked"}
+OPT_OUTS = set(OBJECTIONS.values())
 REJECTIONS = {
     "invalid": "invalid_address",
     "bounced": "invalid_address",
@@ -65,8 +65,16 @@ def as_payload(events: Iterable[AnymailTrackingEvent | AnymailInboundEvent]) -> 
 
 
 def events_of(payload: Mapping[str, Any]) -> list[Event]:
-    told = payload["events"]
-    return [_inbound(one) if one["type"] == "inbound" else _status(one) for one in told if one["type"] not in NO_NEWS]
+    return [event for told in payload["events"] for event in _events(told)]
+
+
+def _events(told: Mapping[str, Any]) -> list[Event]:
+    """One, none, or two where a report says both what became of a mail and that somebody wants no more of them."""
+    if told["type"] == "inbound":
+        return [_inbound(told)]
+    code = _code(told)
+    found = [] if told["type"] in NO_NEWS else [_status(told, code)]
+    return [*found, _revoked(told, code)] if code in OPT_OUTS and told["recipient"] else found
 
 
 def _reported(event: AnymailTrackingEvent) -> dict[str, Any]:
@@ -131,26 +139,45 @@ def _inbound(told: Mapping[str, Any]) -> Event:
     )
 
 
-def _status(told: Mapping[str, Any]) -> Event:
+def _status(told: Mapping[str, Any], code: str) -> Event:
     status = STATUSES.get(told["type"], told["type"])
-    own_id = told["own_id"]
     return Event(
         event_id=f"{told['type']}:{told['event_id'] or _hash(told)}",
         kind="status",
         address=told["recipient"],
-        message_id=int(own_id) if own_id.isdecimal() and len(own_id) < 19 else None,
+        message_id=_own_id(told),
         provider_id=told["message_id"],
         status=status,
-        code=_code(told) if status == "failed" else OBJECTIONS.get(told["type"], ""),
+        code=code if status == "failed" else "",
         at=parse_datetime(told["at"]) if told["at"] else None,
         raw=told,
     )
 
 
+def _revoked(told: Mapping[str, Any], code: str) -> Event:
+    """Told apart from the status, because it holds although nobody knows the mail (any more)."""
+    return Event(
+        event_id=f"revoked:{told['event_id'] or _hash(told)}",
+        kind="revoked",
+        address=told["recipient"],
+        message_id=_own_id(told),
+        code=code,
+        at=parse_datetime(told["at"]) if told["at"] else None,
+        raw=told,
+    )
+
+
+def _own_id(told: Mapping[str, Any]) -> int | None:
+    return int(told["own_id"]) if told["own_id"].isdecimal() and len(told["own_id"]) < 19 else None
+
+
 def _code(told: Mapping[str, Any]) -> str:
+    """Why it failed, or that somebody objected; '' for everything else."""
     if told["type"] == "bounced":
         return next((BOUNCES[word] for word in _own_words(told["raw"]) if word in BOUNCES), "bounced")
-    return REJECTIONS.get(told["reject_reason"], told["type"])
+    if told["type"] in ("rejected", "failed"):
+        return REJECTIONS.get(told["reject_reason"], told["type"])
+    return OBJECTIONS.get(told["type"], "")
 
 
 def _own_words(raw: Mapping[str, Any]) -> list[str]:

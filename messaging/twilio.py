@@ -59,6 +59,7 @@ MEANINGS = {
     21606: NOT_CONFIGURED,  # the sender cannot send
     21609: NOT_CONFIGURED,  # our own address cannot be reached from outside
     21610: Meaning(_NEVER, "unsubscribed"),
+    21617: Meaning(_NEVER, "too_long"),
     21614: NOBODY_THERE,  # no mobile number
     21635: NOBODY_THERE,  # a landline
     63003: NOBODY_THERE,  # not on WhatsApp

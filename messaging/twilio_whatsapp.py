@@ -21,6 +21,7 @@ from messaging.webhooks import webhook_url
 
 PREFIX = "whatsapp:"
 CONTENT_SID = re.compile(r"HX[0-9a-fA-F]{32}")
+LONGEST_TEXT = 1600
 # Twilio's words in ours. What it has taken it has taken, however far it got.
 STATUSES = {
     "accepted": "sent",
@@ -51,6 +52,8 @@ class TwilioWhatsapp(Twilio):
             return not_configured("; ".join(faults))
         if not E164.fullmatch(envelope.address):
             return Outcome(OutcomeKind.REFUSED, code="invalid_address", error=_("No number to send to"))
+        if envelope.window_open and len(envelope.body) > LONGEST_TEXT:
+            return Outcome(OutcomeKind.REFUSED, code="too_long", error=f"{len(envelope.body)} > {LONGEST_TEXT}")
         content = content_of(envelope)
         if content is None:
             return Outcome(OutcomeKind.REFUSED, code="needs_template", error=_("No approved template to send"))

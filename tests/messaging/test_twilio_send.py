@@ -116,7 +116,8 @@ def test_what_is_no_number_asks_nobody(peer: TwilioPeer, letter: MakeEnvelope, a
         ("accept_as_failed", NEVER, "invalid_address"),
         ("63014", NEVER, "blocked"),
         ("63016", NEVER, "needs_template"),
-        ("21617", NEVER, "twilio_21617"),
+        ("21617", NEVER, "too_long"),
+        ("21618", NEVER, "twilio_21618"),
         ("forbidden", NEVER, "http_403"),
         ("20003", LATER, "not_configured"),
         ("20404", LATER, "not_configured"),
@@ -171,6 +172,13 @@ def test_marketing_that_whatsapp_holds_back_elsewhere_leaves_that_lead_alone_for
     outcome = TwilioWhatsapp(an_account()).send(letter())
     assert (outcome.kind, outcome.code) == (LATER, "marketing_limit")
     assert (outcome.retry_after, outcome.again_after) == (None, REST)
+
+
+def test_longest_text_goes_out_and_a_longer_one_asks_nobody(peer: TwilioPeer, letter: MakeEnvelope) -> None:
+    adapter = TwilioWhatsapp(an_account())
+    outcomes = [adapter.send(letter(body="ñ" * length)) for length in (1600, 1601)]
+    assert [(outcome.kind, outcome.code) for outcome in outcomes] == [(ACCEPTED, ""), (NEVER, "too_long")]
+    assert len(peer.requests) == 1
 
 
 def test_nobody_listening_is_tried_again(letter: MakeEnvelope, settings: LazySettings) -> None:
