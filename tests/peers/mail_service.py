@@ -44,10 +44,9 @@ class PostmarkPeer:
         self.letters[number] = letter
         return {"To": letter["To"], "MessageID": number, "ErrorCode": 0, "Message": "OK"}
 
-    def report(self, number: str, kind: str, **fields: Any) -> dict[str, Any]:
-        """What the service posts about a mail it accepted."""
-        known = {"MessageID": number, "Recipient": "ana@example.com", "Metadata": self.letters[number]["Metadata"]}
-        return {"RecordType": kind, "DeliveredAt": "2026-11-04T15:00:00Z"} | known | fields
+    @property
+    def texts(self) -> list[str]:
+        return [letter["TextBody"] for letter in self.letters.values()]
 
 
 def _silence(peer: PostmarkPeer, letter: dict[str, Any]) -> None:
