@@ -23,6 +23,8 @@ class ContactWindow:
     """Hours in which people may be contacted, by weekday (Monday first), in the recipient's local time."""
 
     days: tuple[tuple[time, time] | None, ...]
+    # Countries on whose public holidays it is closed.
+    holidays: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Self:
@@ -47,6 +49,21 @@ class ContactWindow:
     @property
     def ever_opens(self) -> bool:
         return any(self.days)
+
+    def within(self, other: Self) -> Self:
+        """The hours in which both are open."""
+        days = tuple(_overlap(ours, theirs) for ours, theirs in zip(self.days, other.days, strict=True))
+        return type(self)(days, tuple(sorted({*self.holidays, *other.holidays})))
+
+    def closed_on_holidays(self, country: str) -> Self:
+        return type(self)(self.days, tuple(sorted({*self.holidays, country})))
+
+
+def _overlap(ours: tuple[time, time] | None, theirs: tuple[time, time] | None) -> tuple[time, time] | None:
+    if ours is None or theirs is None:
+        return None
+    opens, closes = max(ours[0], theirs[0]), min(ours[1], theirs[1])
+    return (opens, closes) if opens < closes else None
 
 
 @dataclass(frozen=True, slots=True)

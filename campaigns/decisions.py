@@ -4,7 +4,7 @@ The same `decide` serves the engine, `explain` and rehearsals. Reason codes: doc
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -19,7 +19,18 @@ POSTPONED_TOO_LONG_AFTER = timedelta(days=14)
 CLOSED_STAGES = ("ganado", "perdido")
 CONTACTS = ("send_message", "make_call", "schedule_meeting")
 # What keeps a channel from reaching this lead at all, so that a step's fallback channel takes its place.
-FALLS_BACK = frozenset({"no_address", "address_invalid", "unreachable", "treatment", "needs_template", "us_marketing"})
+FALLS_BACK = frozenset(
+    {
+        "no_address",
+        "address_invalid",
+        "unreachable",
+        "treatment",
+        "needs_template",
+        "us_marketing",
+        "no_consent",
+        "one_channel_a_week",
+    }
+)
 
 
 class LeadFacts(NamedTuple):
@@ -239,13 +250,13 @@ def _contact(facts: StepFacts, now: datetime, checks: list[Check]) -> Decision:
     """By the step's own channel, or, where that one does not reach this lead at all, by its fallback; who opted out of
     the one is not written to over the other."""
     first = _by_way(facts, 0, now, checks)
-    if len(facts.ways) == 1 or not isinstance(first, Skip) or first.reason not in FALLS_BACK:
+    if len(facts.ways) == 1 or not isinstance(first, Skip | Postpone) or first.reason not in FALLS_BACK:
         return first
     if is_revoked(facts.ways[0].contact):
         return Exit("opted_out", checks=tuple(checks))
     checks.append(Check("fallback", True, {"channel": facts.ways[1].channel, "instead_of": facts.ways[0].channel}))
     second = _by_way(facts, 1, now, checks)
-    return Skip(first.reason, checks=tuple(checks)) if isinstance(second, Skip) else second
+    return replace(first, checks=tuple(checks)) if isinstance(second, Skip) else second
 
 
 def _by_way(facts: StepFacts, number: int, now: datetime, checks: list[Check]) -> Decision:

@@ -19,6 +19,7 @@ from campaigns.plans import Accounts, Plan, Templates, load_plans
 from leads.links import booking_url
 from leads.models.work import new_token
 from leads.zones import local_zone
+from messaging.jurisdictions import law_for
 from messaging.links import telegram_link
 from messaging.models import ChannelAccount
 from messaging.policy import TELEGRAM, WEEK, WHATSAPP, WHATSAPP_WINDOW, ContactFacts, Permission, address_of
@@ -46,6 +47,7 @@ class Row(NamedTuple):
     agent_phone: str
     proposed_token: str
     recent: Sequence[datetime]
+    recent_channels: Sequence[str]
     rivals: int
     reached: Sequence[str]
     booked_at: datetime | None
@@ -241,6 +243,12 @@ def _contact(
     batch: _Batch,
     account: ChannelAccount | None,
 ) -> ContactFacts:
+    law = law_for(
+        phone=lead.phone,
+        lead_timezone=lead.timezone,
+        broker_country=broker.country,
+        window=broker.rules.window,
+    )
     return ContactFacts(
         channel=channel,
         purpose=_purpose(lead, template, batch),
@@ -251,13 +259,19 @@ def _contact(
         permissions=batch.permissions.concerning(lead),
         lead_timezone=lead.timezone,
         broker_timezone=broker.timezone,
-        window=broker.rules.window,
+        window=law.window,
         recent=row.recent,
         cap_24h=broker.cap_24h,
         cap_7d=broker.cap_7d,
         reserved=row.rivals,
         window_open=_is_window_open(row, lead, channel, batch, account),
         has_provider_template=template is not None and bool(template.provider_template_id),
+        recent_channels=row.recent_channels,
+        contacts_a_day=law.contacts_a_day,
+        one_channel_days=law.one_channel_days,
+        needs_grant=law.needs_grant,
+        places=law.places,
+        rules=law.version,
     )
 
 

@@ -42,6 +42,9 @@ REASONS = {
     "us_marketing": Reason(
         _("WhatsApp delivers no marketing to numbers of the United States."), _("Use another channel.")
     ),
+    "no_consent": Reason(
+        _("The law where the lead is asks for a permission that was never given."), _("Ask for it, and record it.")
+    ),
     "window_never_opens": Reason(_("The contact window never opens."), _("Correct the brokerage's contact window.")),
     "missing_variable": Reason(
         _("The template speaks of something that is not known of this lead."),
@@ -93,6 +96,10 @@ REASONS = {
     "sending_stopped": Reason(_("All sending of the brokerage is stopped."), _("Let sending go on.")),
     "platform_stopped": Reason(_("All sending of the platform is stopped."), _("The operator lets sending go on.")),
     "paused_until": Reason(_("Somebody paused this enrolment until a date."), _("It goes on at that date.")),
+    "one_channel_a_week": Reason(
+        _("The law where the lead is allows one channel only for some days after a contact."),
+        _("It goes out when they are over."),
+    ),
     "yields_to_priority": Reason(
         _("A campaign of a higher priority wants to contact the lead, and the caps leave room for one only."),
         _("It goes out when that one is done and the caps allow."),
@@ -132,6 +139,7 @@ CHECKS = {
     "treatment": _("The treatment allows it"),
     "whatsapp": _("WhatsApp takes it"),
     "window": _("It is within the contact hours"),
+    "one_channel": _("No other channel was used lately"),
     "caps": _("The lead was not contacted too often"),
     "fallback": _("The step's other channel takes its place"),
     "variables": _("Every variable has a value"),

@@ -194,6 +194,8 @@ PROVIDERS = {
 # Where these providers are reached; other addresses are for self-hosted servers and for tests.
 TELEGRAM_API_URL = web_address("TELEGRAM_API_URL", default="https://api.telegram.org")
 TWILIO_API_URL = web_address("TWILIO_API_URL", default="https://api.twilio.com")
+# The law of where people are; a brokerage's counsel may have a copy of their own.
+JURISDICTIONS_FILE = env.path("JURISDICTIONS_FILE", default=BASE_DIR / "messaging" / "jurisdictions.yaml")
 # How many sends one process has under way at once.
 SENDER_THREADS = whole_number("SENDER_THREADS", default=16, low=1, high=256)
 ENGINE_BATCH = whole_number("ENGINE_BATCH", default=1000, low=1, high=10_000)

@@ -1,6 +1,7 @@
 """Where people's clocks stand: what a phone number says of it, and the one zone in which a lead is shown times."""
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import phonenumbers
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneNumber
@@ -15,27 +16,32 @@ def local_zone(*, lead_timezone: str, phone: str, broker_timezone: str) -> str:
     return zones[0] if len(zones) == 1 else broker_timezone
 
 
+class PhoneFacts(NamedTuple):
+    """Whether a number is valid, the time zones it may lie in, and its country ('' where that is not known)."""
+
+    is_valid: bool
+    zones: tuple[str, ...]
+    country: str
+
+
 @lru_cache(maxsize=65_536)
-def phone_facts(phone: str) -> tuple[bool, tuple[str, ...]]:
-    """Whether a number is valid, and the time zones it may lie in (by Google's phone number data)."""
+def phone_facts(phone: str) -> PhoneFacts:
+    """By Google's phone number data."""
     number = _told_apart(phone)
     zones = _zones(number) if number else ()
-    if zones:
-        return True, zones  # a number that is none lies nowhere
+    if number and zones:
+        return PhoneFacts(True, zones, _country(number))  # a number that is none lies nowhere
     try:
         number = phonenumbers.parse(phone, None)
     except phonenumbers.NumberParseException:
-        return False, ()
-    return phonenumbers.is_valid_number(number), _zones(number)
+        return PhoneFacts(False, (), "")
+    return PhoneFacts(phonenumbers.is_valid_number(number), _zones(number), _country(number))
 
 
-@lru_cache(maxsize=65_536)
-def phone_country(phone: str) -> str:
-    """The country of a number, as in ISO 3166-1; '' where it is no number or belongs to none."""
-    try:
-        return phonenumbers.region_code_for_number(phonenumbers.parse(phone, None)) or ""
-    except phonenumbers.NumberParseException:
-        return ""
+def _country(number: PhoneNumber) -> str:
+    """Most country codes belong to one country; only for the others (+1, say) the number itself is looked at."""
+    regions = COUNTRY_CODE_TO_REGION_CODE.get(number.country_code or 0, ())
+    return regions[0] if len(regions) == 1 else phonenumbers.region_code_for_number(number) or ""
 
 
 def _told_apart(phone: str) -> PhoneNumber | None:

@@ -5,3 +5,9 @@ from django.utils.translation import gettext_lazy as _
 class MessagingConfig(AppConfig):
     name = "messaging"
     verbose_name = _("Messaging")
+
+    def ready(self) -> None:
+        """A table of law that cannot be read stops the start, not the first message."""
+        from messaging.jurisdictions import rulebook
+
+        rulebook()

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from brokers.rules import ContactWindow
-from leads.zones import phone_country, phone_facts
+from leads.zones import phone_facts
+from messaging.jurisdictions import AUTOMATED_CALLS
 from messaging.schedule import next_opening
 
-RULES_VERSION = "2026-11-whatsapp"
 DAY, WEEK = timedelta(hours=24), timedelta(days=7)
 # How long a contact stands back for those of campaigns that go before it; they are due already.
 YIELDS_FOR = timedelta(minutes=10)
@@ -37,9 +37,12 @@ class Permission:
 # Facts and checks are not frozen: a batch makes thousands of them, and frozen ones take four times as long to make.
 @dataclass(slots=True)
 class ContactFacts:
-    """All that the policy looks at. `recent` are the automatic contacts of the last seven days, oldest first;
-    `reserved` is how many more are due from campaigns that go before this one; `window_open` is whether WhatsApp takes
-    one's own words now, `has_provider_template` whether there is an approved template in their place."""
+    """All that the policy looks at. `recent` are the automatic contacts of the last seven days, oldest first, and
+    `recent_channels` what they went over; `reserved` is how many more are due from campaigns that go before this one;
+    `window_open` is whether WhatsApp takes one's own words now, `has_provider_template` whether there is an approved
+    template in their place. `window` and what follows `recent_channels` are of the strictest law (see
+    messaging.jurisdictions.Law).
+    """
 
     channel: str
     purpose: str
@@ -57,6 +60,12 @@ class ContactFacts:
     reserved: int = 0
     window_open: bool = True
     has_provider_template: bool = False
+    recent_channels: Sequence[str] = ()
+    contacts_a_day: int | None = None
+    one_channel_days: int | None = None
+    needs_grant: frozenset[str] = frozenset()
+    places: tuple[str, ...] = ()
+    rules: str = ""
 
 
 @dataclass(slots=True)
@@ -79,6 +88,7 @@ class Verdict:
     reason: str = ""
     until: datetime | None = None
     revoked: bool = False
+    rules: str = ""
 
     @property
     def allowed(self) -> bool:
@@ -87,7 +97,7 @@ class Verdict:
     def basis(self) -> dict[str, Any]:
         """Why it was allowed, for Message.basis."""
         values = {check.name: check.values for check in self.checks}
-        return {"rules": RULES_VERSION, **values}
+        return {"rules": self.rules, **values}
 
 
 def judge(facts: ContactFacts, now: datetime) -> Verdict:
@@ -116,7 +126,7 @@ def zones_of(facts: ContactFacts) -> tuple[str, ...]:
     """
     if facts.lead_timezone:
         return (facts.lead_timezone,)
-    zones = phone_facts(facts.phone)[1] if facts.phone else ()
+    zones = phone_facts(facts.phone).zones if facts.phone else ()
     if not zones or facts.broker_timezone in zones:
         return (facts.broker_timezone,)
     return zones
@@ -131,7 +141,7 @@ def newest_permission(permissions: Sequence[Permission], channel: str, purpose: 
 
 def is_revoked(facts: ContactFacts) -> bool:
     """Whether the lead took the permission for this channel and purpose back."""
-    return bool(_permission(facts)[1])
+    return _permission(facts)[1] == "opted_out"
 
 
 def _address(facts: ContactFacts) -> tuple[Check, str]:
@@ -151,7 +161,7 @@ def _is_valid(facts: ContactFacts) -> bool:
         return "@" in facts.address
     if facts.channel == TELEGRAM:
         return facts.address.lstrip("-").isdecimal()
-    return phone_facts(facts.address)[0]
+    return phone_facts(facts.address).is_valid
 
 
 def _permission(facts: ContactFacts) -> tuple[Check, str]:
@@ -159,8 +169,12 @@ def _permission(facts: ContactFacts) -> tuple[Check, str]:
     values: dict[str, Any] = {"purpose": facts.purpose}
     if rule:
         values |= {"permission": rule.id, "kind": rule.kind, "channel": rule.channel, "at": rule.at.isoformat()}
-    revoked = rule is not None and rule.kind == "revoked"
-    return Check("permission", not revoked, values), "opted_out" if revoked else ""
+    if rule is not None and rule.kind == "revoked":
+        return Check("permission", False, values), "opted_out"
+    is_needed = (AUTOMATED_CALLS if facts.channel == CALL else facts.purpose) in facts.needs_grant
+    is_missing = is_needed and rule is None
+    values |= {"needs_grant": True, "places": list(facts.places)} if is_needed else {}
+    return Check("permission", not is_missing, values), "no_consent" if is_missing else ""
 
 
 def _treatment(facts: ContactFacts) -> tuple[Check, str]:
@@ -172,7 +186,7 @@ def _whatsapp(facts: ContactFacts) -> tuple[Check, str]:
     """What WhatsApp itself takes: nothing that advertises to the United States (Twilio's error 63049), and outside of
     a conversation approved templates only (63016)."""
     reason = ""
-    if facts.purpose == "marketing" and facts.address.startswith("+1") and phone_country(facts.address) == "US":
+    if facts.purpose == "marketing" and facts.address.startswith("+1") and phone_facts(facts.address).country == "US":
         reason = "us_marketing"
     elif not facts.window_open and not facts.has_provider_template:
         reason = "needs_template"
@@ -187,13 +201,28 @@ QUESTIONS_OF_WHATSAPP = (*QUESTIONS, _whatsapp)
 def _timing(facts: ContactFacts, now: datetime, checks: list[Check]) -> Verdict:
     zones = zones_of(facts)
     free_at, cap_reason, cap_values = _caps(facts, now)
+    channel_free_at = _channel_free_at(facts, now)
     opens_at = next_opening(now, facts.window, zones)
     reason = "" if opens_at == now else "outside_hours" if opens_at else "window_never_opens"
-    checks.append(Check("window", not reason, {"zones": list(zones)} | _at("opens_at", opens_at, now)))
+    values: dict[str, Any] = {"zones": list(zones), "places": list(facts.places)}
+    checks.append(Check("window", not reason, values | _at("opens_at", opens_at, now)))
     checks.append(Check("caps", free_at == now, cap_values | _at("free_at", free_at, now)))
+    if channel_free_at is not None and channel_free_at > now:
+        values = {"channel": facts.channel, "days": facts.one_channel_days}
+        checks.append(Check("one_channel", False, values | _at("free_at", channel_free_at, now)))
+        if channel_free_at > free_at:
+            free_at, cap_reason = channel_free_at, "one_channel_a_week"
     if free_at > now:
         reason, opens_at = reason or cap_reason, next_opening(free_at, facts.window, zones)
-    return Verdict(tuple(checks), reason, opens_at if reason else None)
+    return Verdict(tuple(checks), reason, opens_at if reason else None, rules=facts.rules)
+
+
+def _channel_free_at(facts: ContactFacts, now: datetime) -> datetime | None:
+    """Where only one channel may be used for some days: when the last contact over another one is long enough ago."""
+    if facts.one_channel_days is None or facts.purpose == "transactional":
+        return None
+    others = [at for at, channel in zip(facts.recent, facts.recent_channels, strict=True) if channel != facts.channel]
+    return max(others) + timedelta(days=facts.one_channel_days, seconds=1) if others else None
 
 
 def _at(key: str, moment: datetime | None, now: datetime) -> dict[str, str]:
@@ -205,7 +234,8 @@ def _caps(facts: ContactFacts, now: datetime) -> tuple[datetime, str, dict[str, 
     more; the last places in one belong to what goes before this contact."""
     values: dict[str, Any] = {"reserved": facts.reserved} if facts.reserved else {}
     free_at, yields = now, False
-    for name, length, limit in (("24h", DAY, facts.cap_24h), ("7d", WEEK, facts.cap_7d)):
+    cap_24h = min(facts.cap_24h, facts.contacts_a_day or facts.cap_24h)
+    for name, length, limit in (("24h", DAY, cap_24h), ("7d", WEEK, facts.cap_7d)):
         inside = [at for at in facts.recent if at >= now - length]
         values[name] = {"sent": len(inside), "cap": limit}
         if len(inside) >= limit:

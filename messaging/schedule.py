@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from holidays import country_holidays
+
 from brokers.rules import ContactWindow
 
 HORIZON_DAYS = 15
@@ -30,7 +32,14 @@ def is_open(moment: datetime, window: ContactWindow, zone: ZoneInfo) -> bool:
     """Whether the wall clock in `zone` shows a time inside the window."""
     local = moment.astimezone(zone)
     hours = window.days[local.weekday()]
-    return hours is not None and hours[0] <= local.time() < hours[1]
+    if hours is None or not hours[0] <= local.time() < hours[1]:
+        return False
+    return not any(local.date() in _holidays(country, local.year) for country in window.holidays)
+
+
+@lru_cache(maxsize=256)
+def _holidays(country: str, year: int) -> frozenset[date]:
+    return frozenset(country_holidays(country, years=year))
 
 
 def _never(limit: datetime) -> datetime:

@@ -60,7 +60,11 @@ SELECT l.id, l.enrollment_id, l.campaign_id, l.step_number, l.attempts, l.cancel
        ARRAY(SELECT m.created_at FROM messaging_message m
              WHERE m.lead_id = d.id AND m.created_at >= %(counted_since)s AND m.sandbox = e.sandbox
                AND m.direction = 'out' AND m.sent_by_id IS NULL AND m.status NOT IN ('failed', 'cancelled')
-             ORDER BY m.created_at),
+             ORDER BY m.created_at, m.id),
+       ARRAY(SELECT m.channel FROM messaging_message m
+             WHERE m.lead_id = d.id AND m.created_at >= %(counted_since)s AND m.sandbox = e.sandbox
+               AND m.direction = 'out' AND m.sent_by_id IS NULL AND m.status NOT IN ('failed', 'cancelled')
+             ORDER BY m.created_at, m.id),
        -- What campaigns of a higher priority want to say to the same lead just now: where the caps bind, they go first.
        CASE WHEN %(is_ranked)s THEN (
              SELECT count(*)::int FROM campaigns_campaignlog r
