@@ -1,23 +1,23 @@
 from datetime import datetime
 from typing import Any
 
-from django import forms
-from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from brokers.admin import BrokerAdmin
-from brokers.admin_base import HistoryAdmin, TenantAdmin, TenantForm
+from brokers.admin_base import BROKER, HistoryAdmin, has_field
 from brokers.admin_verbs import HasVerbs, Verb, VerbForm
 from brokers.models import Broker
+from messaging.account_forms import PREFIX, ProviderForm, form_for
+from messaging.account_verbs import VERBS
 from messaging.accounts import open_brokerage
-from messaging.fields import Unreadable
 from messaging.inbound import replay
 from messaging.models import ChannelAccount, Message, WebhookEvent
-from messaging.providers import adapter_for, channels_of
+from messaging.providers import adapter_class
+from messaging.webhooks import webhook_url
 
 
 class OpensBrokerages(BrokerAdmin):
@@ -33,85 +33,56 @@ class OpensBrokerages(BrokerAdmin):
             obj.pk = open_brokerage(now=self.now(), **form.cleaned_data).pk
 
 
-class SecretField(forms.JSONField):
-    """A JSON object that is written and never shown, not even when the form comes back with an error."""
-
-    widget = forms.Textarea(attrs={"rows": 4, "class": "vLargeTextField", "autocomplete": "off"})
-
-    def prepare_value(self, value: Any) -> str:
-        return ""
-
-    def clean(self, value: Any) -> dict[str, Any]:
-        secret = super().clean(value)
-        if secret is not None and not isinstance(secret, dict):
-            raise forms.ValidationError(_('Use an object such as {"host": "smtp.example.com"}.'))
-        return secret or {}
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        return bool(data and data.strip())
-
-
-class AccountForm(TenantForm):
-    provider = forms.ChoiceField(label=gettext_lazy("Provider"))
-    credentials = SecretField(
-        label=gettext_lazy("Credentials"),
-        required=False,
-        help_text=gettext_lazy("A JSON object. It is never shown again; left empty, it stays as it is."),
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "provider" in self.fields:
-            self.fields["provider"].choices = [(name, name) for name in settings.PROVIDERS]  # type: ignore[attr-defined]
-
-    def clean_credentials(self) -> dict[str, Any]:
-        secret = self.cleaned_data["credentials"] or self.instance.credentials
-        if isinstance(secret, Unreadable):
-            raise forms.ValidationError(_("The stored credentials cannot be read; give them again."))
-        return secret
-
-    def _get_validation_exclusions(self) -> set[str]:
-        """The form's own field checks the secret; the column's would make text of it."""
-        return super()._get_validation_exclusions() | {"credentials"}
-
-    def _post_clean(self) -> None:
-        if self.errors:
-            return
-        self.instance.sandbox = self.cleaned_data.get("provider", self.instance.provider) == "sandbox"
-        super()._post_clean()
-        if not self.errors:
-            self._check_provider()
-
-    def _check_provider(self) -> None:
-        account = self.instance
-        channels = channels_of(account.provider)
-        if account.channel not in channels:
-            allowed = {"provider": account.provider, "channels": ", ".join(sorted(channels))}
-            field = "channel" if "channel" in self.fields else None
-            self.add_error(field, _("%(provider)s serves these channels only: %(channels)s") % allowed)
-        elif account.is_active:
-            for fault in adapter_for(account).faults():
-                self.add_error(None, fault)
-
-
 @admin.register(ChannelAccount)
-class ChannelAccountAdmin(TenantAdmin):
+class ChannelAccountAdmin(HasVerbs):
     """Accounts are switched off, never deleted, and keep their channel and provider: messages name them."""
 
-    form = AccountForm
+    verbs = VERBS
     born = "created_at"
-    fields = ("name", "channel", "provider", "credentials", "sender", "rate", "is_default", "is_active")
-    readonly_fields = ("sandbox", "created_at")
+    readonly_fields = ("provider", "webhook_address", "sandbox", "created_at")
     list_display = ("__str__", "channel", "provider", "sender", "is_default", "is_active", "sandbox")
     list_filter = ("channel", "provider", "is_active", "sandbox")
     search_fields = ("name", "sender")
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.fields if obj is None else (*self.fields, *self.readonly_fields)
+    def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """First the provider, then what it needs."""
+        chosen = ProviderForm(request.GET or None)
+        if chosen.is_valid():
+            return super().add_view(request, *args, **kwargs)
+        return self.verb_page(request, title=_("Which provider?"), form=chosen, method="get", submit=_("Continue"))
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        kwargs["form"] = form_for(self._provider(request, obj))
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def _provider(self, request: HttpRequest, obj: ChannelAccount | None) -> str:
+        return obj.provider if obj is not None else request.GET.get("provider", "sandbox")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        asked = [f"{PREFIX}{credential.name}" for credential in form_for(self._provider(request, obj)).asks]
+        rest = ("sender", "rate", "is_default", "is_active")
+        standing = () if obj is None else self.readonly_fields
+        fields = ("name", "channel", *asked, *rest, *standing)
+        broker = (BROKER,) if self._shows_broker(request) else ()
+        return [(None, {"fields": (*broker, *fields)})]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = super().get_readonly_fields(request, obj)
-        return fields if obj is None else (*fields, "channel", "provider")
+        return fields if obj is None else (*fields, "channel")
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        adapter = adapter_class(self._provider(request, None))
+        return {**super().get_changeform_initial_data(request), "rate": adapter.default_rate}
+
+    def save_model(self, request: HttpRequest, obj: ChannelAccount, form: Any, change: bool) -> None:
+        if change:
+            obj.save(update_fields=[name for name in form.changed_columns if has_field(self.model, name)])
+        else:
+            super().save_model(request, obj, form, change)
+
+    @admin.display(description=gettext_lazy("webhook address"))
+    def webhook_address(self, row: ChannelAccount) -> str:
+        return "" if row.sandbox else webhook_url(row)
 
 
 @admin.register(Message)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from messaging.base import Adapter, Envelope, Outcome, OutcomeKind
+from messaging.base import Adapter, Credential, Envelope, Outcome, OutcomeKind
 from messaging.mail import Mail, ascii_address, compose, split_sender
 from messaging.smtp_sessions import SECURITIES, SESSIONS, SUBMISSION_PORT, NoSession, Server, open_session
 
@@ -55,6 +56,21 @@ class Smtp(Adapter):
     """Credentials: host, port, username, password, security (`auto starttls ssl none`)."""
 
     channels = frozenset({"email"})
+    credentials = (
+        Credential("host", gettext_lazy("Mail server"), gettext_lazy("Its name, such as smtp.example.com."), False),
+        Credential("port", gettext_lazy("Port"), gettext_lazy("Usually 587; empty is that."), False, False),
+        Credential(
+            "security",
+            gettext_lazy("Security"),
+            gettext_lazy("auto, starttls, ssl or none; empty is auto."),
+            False,
+            False,
+        ),
+        Credential("username", gettext_lazy("User name"), gettext_lazy("Often the e-mail address."), False, False),
+        Credential(
+            "password", gettext_lazy("Password"), gettext_lazy("Many services want one made for apps."), True, False
+        ),
+    )
     # Seconds. A server may think long about a whole mail, and giving up on it leaves the outcome unknown.
     waits: ClassVar[dict[str, float]] = {"answer_within": 10.0, "verdict_within": 60.0}
 
