@@ -21,6 +21,9 @@ REASONS = {
     "goal_reached": Reason(_("The lead reached the campaign's goal."), _("Nothing.")),
     "closed": Reason(_("The lead was won or lost."), _("Enrol the lead again once it is open.")),
     "opted_out": Reason(_("The lead asked not to be contacted."), _("Only the lead can give permission again.")),
+    "went_live": Reason(
+        _("The brokerage left the sandbox, and this was played there."), _("Enrol the lead again, for real.")
+    ),
     "hold": Reason(_("The lead is on hold."), _("Change the treatment of the lead, then enrol it again.")),
     "deleted": Reason(_("The lead was deleted."), _("Nothing.")),
     "stopped": Reason(_("Somebody stopped this enrolment."), _("Enrol the lead again if that was wrong.")),

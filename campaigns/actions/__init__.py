@@ -2,6 +2,7 @@
 
 from campaigns.actions.campaign import SETTINGS, activate, complete, create_campaign, edit_campaign, matching_leads
 from campaigns.actions.enrollment import enroll_again, pause_enrollment, stop_enrollment
+from campaigns.actions.golive import Launch, go_live, launch_preview
 from campaigns.actions.running import (
     Backlog,
     ResumePolicy,
@@ -27,6 +28,7 @@ from campaigns.actions.versions import (
 __all__ = [
     "SETTINGS",
     "Backlog",
+    "Launch",
     "Move",
     "ResumePolicy",
     "VersionInUse",
@@ -38,8 +40,10 @@ __all__ = [
     "edit_campaign",
     "enroll_again",
     "fingerprint",
+    "go_live",
     "go_on_platform",
     "go_on_sending",
+    "launch_preview",
     "leave_unknown",
     "matching_leads",
     "move_enrollments",

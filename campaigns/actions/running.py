@@ -133,7 +133,7 @@ def stop_sending(*, broker: Broker, now: datetime, by: User | None = None) -> No
 @transaction.atomic
 def go_on_sending(*, broker: Broker, now: datetime, by: User | None = None) -> None:
     """Go on where it stopped: everything is due later by the stop."""
-    campaigns = _locked_standing(Campaign.objects.filter(broker=broker))
+    campaigns = locked_standing(Campaign.objects.filter(broker=broker))
     stopped_at = Broker.objects.select_for_update(no_key=True).get(pk=broker.pk).sending_paused_at
     if stopped_at is not None:
         _go_on(campaigns, stopped_at, {broker.pk: _platform_stop()}, now)
@@ -150,7 +150,7 @@ def stop_platform(*, now: datetime, by: User | None = None) -> None:
 @transaction.atomic
 def go_on_platform(*, now: datetime, by: User | None = None) -> None:
     """Go on where it stopped; a brokerage that was stopped on its own stays stopped."""
-    campaigns = _locked_standing(Campaign.objects.all())
+    campaigns = locked_standing(Campaign.objects.all())
     stopped_at = Platform.objects.select_for_update(no_key=True).values_list("sending_paused_at", flat=True).first()
     if stopped_at is not None:
         _go_on(campaigns, stopped_at, dict(Broker.objects.values_list("pk", "sending_paused_at")), now)
@@ -167,7 +167,7 @@ def _go_on(
         _shift(campaign, since, min(filter(None, (now, campaign.paused_at, others[campaign.broker_id]))))
 
 
-def _locked_standing(campaigns: QuerySet[Campaign]) -> list[Campaign]:
+def locked_standing(campaigns: QuerySet[Campaign]) -> list[Campaign]:
     rows = campaigns.filter(status__in=STANDING).select_for_update(no_key=True)
     return list(rows.order_by("id"))
 

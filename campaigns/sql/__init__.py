@@ -19,7 +19,7 @@ from campaigns.sql.deciding import (
 )
 from campaigns.sql.enrolling import ENROLL, LOCK_CAMPAIGN, SLICE_END
 from campaigns.sql.exiting import EXITS, OLDEST_SWEEP, TOUCHED
-from campaigns.sql.moving import COUNT_MOVABLE, MOVE, SKIP_OVERDUE
+from campaigns.sql.moving import COUNT_MOVABLE, COUNT_SANDBOX, END_SANDBOX, MOVE, SKIP_OVERDUE
 from campaigns.sql.running import columns_of, rows, run
 from campaigns.sql.settling import (
     CORRECT,
@@ -43,9 +43,11 @@ __all__ = [
     "CLAIM",
     "CORRECT",
     "COUNT_MOVABLE",
+    "COUNT_SANDBOX",
     "DISPATCH",
     "DUE_GROUPS",
     "ENDED_CALLS",
+    "END_SANDBOX",
     "ENROLL",
     "ENSURE_SWEEPS",
     "EXITS",

@@ -70,3 +70,28 @@ WITH movable AS MATERIALIZED (
 )
 SELECT count(step_id), count(*) FILTER (WHERE step_id IS NULL) FROM movable
 """
+
+COUNT_SANDBOX = """
+SELECT count(*) FROM campaigns_enrollment e JOIN campaigns_campaign c ON c.id = e.campaign_id
+WHERE c.broker_id = %(broker)s AND e.sandbox AND e.status = 'active'
+"""
+
+# Everything of a brokerage that is under way on the sandbox ends; what is being sent just now settles.
+END_SANDBOX = """
+WITH waiting AS (
+    SELECT l.id FROM campaigns_campaign c
+    JOIN campaigns_enrollment e ON e.campaign_id = c.id AND e.sandbox AND e.status = 'active'
+    JOIN campaigns_campaignlog l ON l.enrollment_id = e.id AND l.status = 'pending' AND l.dispatched_at IS NULL
+    JOIN leads_lead d ON d.id = l.lead_id
+    WHERE c.broker_id = %(broker)s ORDER BY l.lead_id FOR NO KEY UPDATE OF d, l
+), skipped AS (
+    UPDATE campaigns_campaignlog l SET status = 'skipped', reason = %(reason)s, executed_at = %(now)s
+    FROM waiting WHERE l.id = waiting.id
+), ended AS (
+    UPDATE campaigns_enrollment e SET status = 'exited', exit_reason = %(reason)s, finished_at = %(now)s
+    FROM campaigns_campaign c
+    WHERE c.id = e.campaign_id AND c.broker_id = %(broker)s AND e.sandbox AND e.status = 'active'
+    RETURNING e.id
+)
+SELECT count(*) FROM ended
+"""
