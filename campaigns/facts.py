@@ -72,16 +72,21 @@ class Due:
 
 @dataclass(slots=True)
 class _Permissions:
-    of_leads: dict[int, list[Permission]] = field(default_factory=lambda: defaultdict(list))
-    of_addresses: dict[tuple[int, str], list[Permission]] = field(default_factory=lambda: defaultdict(list))
+    """Rules with whether they were said on the sandbox."""
 
-    def concerning(self, lead: LeadFacts) -> Sequence[Permission]:
-        """The rules of the lead itself and of its addresses within its broker; one may be both, and come twice."""
+    of_leads: dict[int, list[tuple[bool, Permission]]] = field(default_factory=lambda: defaultdict(list))
+    of_addresses: dict[tuple[int, str], list[tuple[bool, Permission]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+    def concerning(self, lead: LeadFacts, sandbox: bool) -> Sequence[Permission]:
+        """The rules of the lead itself and of its addresses within its broker; one may be both, and come twice. What
+        somebody played on the sandbox binds there only."""
         found = [*self.of_leads.get(lead.id, ())]
         for address in (lead.phone, lead.email, lead.telegram_chat_id):
             if address:
                 found += self.of_addresses.get((lead.broker_id, address), ())
-        return found
+        return [rule for is_played, rule in found if sandbox or not is_played]
 
 
 @dataclass(slots=True)
@@ -174,8 +179,8 @@ def _conversations(leads: list[int], now: datetime) -> set[tuple[int, int]]:
 def _permissions(leads: Sequence[LeadFacts]) -> _Permissions:
     params = {"leads": [lead.id for lead in leads], "brokers": list({lead.broker_id for lead in leads})}
     found = _Permissions()
-    for broker_id, lead_id, address, *rule in sql.rows(sql.PERMISSIONS, params):
-        permission = Permission(*rule)
+    for broker_id, lead_id, address, is_played, *rule in sql.rows(sql.PERMISSIONS, params):
+        permission = is_played, Permission(*rule)
         found.of_leads[lead_id].append(permission)
         found.of_addresses[broker_id, address].append(permission)
     return found
@@ -256,7 +261,7 @@ def _contact(
         phone=lead.phone,
         treatment=lead.treatment_type,
         unreachable=lead.unreachable,
-        permissions=batch.permissions.concerning(lead),
+        permissions=batch.permissions.concerning(lead, row.sandbox),
         lead_timezone=lead.timezone,
         broker_timezone=broker.timezone,
         window=law.window,

@@ -92,7 +92,8 @@ ORDER BY l.id
 # What was given or taken back by the leads themselves or for one of their addresses. Told as an array, the addresses
 # are looked up in the index; joined, the planner may prefer to go through all of a broker's for each.
 PERMISSIONS = """
-SELECT p.broker_id, p.lead_id, p.address, p.id, p.channel, p.kind, p.purpose, p.at
+SELECT p.broker_id, p.lead_id, p.address, coalesce((p.evidence ->> 'sandbox')::bool, false),
+       p.id, p.channel, p.kind, p.purpose, p.at
 FROM leads_contactpermission p
 WHERE p.lead_id = ANY(%(leads)b::bigint[])
    OR (p.broker_id = ANY(%(brokers)b::bigint[]) AND p.address <> '' AND p.address = ANY(ARRAY(

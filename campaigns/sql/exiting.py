@@ -43,6 +43,7 @@ CROSS JOIN LATERAL (
         WHEN d.opted_out_at IS NOT NULL AND l.channel <> '' AND (
             SELECT x.kind FROM leads_contactpermission x
             WHERE x.lead_id = d.id AND x.channel IN (l.channel, '*')
+              AND (e.sandbox OR NOT coalesce((x.evidence ->> 'sandbox')::bool, false))
               AND (x.purpose = 'all' OR coalesce(m.purpose, 'marketing') = 'marketing')
             ORDER BY x.at DESC, x.id DESC LIMIT 1) = 'revoked' THEN 'opted_out'
         ELSE '' END AS reason

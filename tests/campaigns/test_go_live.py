@@ -10,6 +10,7 @@ from brokers.refusal import Refused
 from campaigns.actions import Launch, go_live, launch_preview
 from campaigns.clock import VirtualClock
 from campaigns.models import Enrollment
+from leads.actions import record_permission
 from messaging.models import ChannelAccount, Message
 from tests.brokers.admin_pages import admin_url, said, signed_in
 from tests.building import (
@@ -73,6 +74,24 @@ def test_caps_of_the_sandbox_do_not_bind_real_contacts(
     enroll(a_campaign(broker), lead)
     run(clock)
     assert list(Message.objects.order_by("id").values_list("sandbox", flat=True)) == [True, True, False]
+
+
+def test_opt_out_that_was_played_binds_on_the_sandbox_only(
+    broker: Broker, real: ChannelAccount, clock: VirtualClock, sent_file: Path
+) -> None:
+    lead = a_lead(broker)
+    record_permission(broker=broker, lead=lead, kind="revoked", source="keyword", evidence={"sandbox": True}, now=NOW)
+    enroll(a_campaign(broker), lead)
+    run(clock)
+    assert logs() == [(1, "skipped", "opted_out")]
+    go_live(broker=broker, now=NOW)
+    enroll(a_campaign(broker), lead)
+    run(clock)
+    assert [send.address for send in sends(sent_file)] == [lead.telegram_chat_id]
+    record_permission(broker=broker, lead=lead, kind="revoked", source="keyword", evidence={"sandbox": False}, now=NOW)
+    enroll(a_campaign(broker), lead)
+    run(clock)
+    assert logs()[-1] == (1, "skipped", "opted_out")
 
 
 def test_nobody_goes_live_without_an_account_that_can_send(broker: Broker) -> None:
