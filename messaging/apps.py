@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 
@@ -8,6 +9,4 @@ class MessagingConfig(AppConfig):
 
     def ready(self) -> None:
         """A table of law that cannot be read stops the start, not the first message."""
-        from messaging.jurisdictions import rulebook
-
-        rulebook()
+        import_string("messaging.jurisdictions.rulebook")()

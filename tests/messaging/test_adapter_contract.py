@@ -13,7 +13,10 @@ from brokers.models import Broker
 from leads.models import Lead
 from messaging.base import Envelope, Outcome
 from messaging.models import ChannelAccount, Message, WebhookEvent
-from tests.messaging.adapter_contract import ACCEPTED, CONTESTANTS, FOR_GOOD, WORDS, Contestant, Stage, Webhook
+from tests.messaging import adapter_contract, adapter_contract_more
+from tests.messaging.adapter_contract import ACCEPTED, FOR_GOOD, WORDS, Contestant, Stage, Webhook
+
+CONTESTANTS = adapter_contract.CONTESTANTS + adapter_contract_more.MORE
 
 MakeEnvelope = Callable[..., Envelope]
 Post = Callable[..., int]
@@ -30,7 +33,8 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
 
 @pytest.fixture
 def send(stage: Stage, envelope: MakeEnvelope) -> Callable[[str], Outcome]:
-    fields, numbers = {"channel": stage.adapter.account.channel, "address": stage.address}, count(1)
+    fields = {"channel": stage.adapter.account.channel, "address": stage.address, "window_open": True}
+    numbers = count(1)
     return lambda text: stage.adapter.send(envelope(message_id=next(numbers), body=text, **fields))
 
 

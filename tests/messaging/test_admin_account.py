@@ -181,7 +181,7 @@ def test_test_message_goes_out_over_the_account(browser: Client, aurora: Brokera
     with smtp_peer() as peer:
         url = admin_url(ChannelAccount, "test", an_account(aurora, peer).pk)
         answer = browser.post(url, {"address": "jefa@example.com"}, follow=True)
-    assert said(answer) == ["Enviado a jefa@example.com."]
+    assert said(answer) == ["Sent to jefa@example.com."]
     assert peer.recipients == ["jefa@example.com"]
 
 

@@ -38,9 +38,9 @@ def utc(text: str) -> datetime:
 def judged(phone: str, now: datetime, *, zone: str = "", country: str = "CL", **changes: Any) -> Verdict:
     found = law(phone, zone, country, changes.pop("window", ALWAYS))
     known: dict[str, Any] = {
-        "channel": "whatsapp",
+        "channel": "telegram",
         "purpose": "marketing",
-        "address": phone,
+        "address": "4711",
         "phone": phone,
         "treatment": "automated_call",
         "unreachable": {},
@@ -129,20 +129,20 @@ def test_holidays_move_the_opening_to_the_next_working_day() -> None:
 
 def test_colombia_allows_one_contact_a_day_and_one_channel_a_week() -> None:
     now = utc("2026-03-04T15:00")
-    again = judged(CO, now, recent=[now - HOUR], recent_channels=["whatsapp"])
+    again = judged(CO, now, recent=[now - HOUR], recent_channels=["telegram"])
     assert (again.reason, again.until) == ("frequency_cap", utc("2026-03-05T14:00:01"))
     other = judged(CO, now, recent=[now - 2 * DAY], recent_channels=["email"])
     assert (other.reason, other.until) == ("one_channel_a_week", utc("2026-03-09T15:00:01"))
-    assert judged(CO, now, recent=[now - 2 * DAY], recent_channels=["whatsapp"]).allowed
+    assert judged(CO, now, recent=[now - 2 * DAY], recent_channels=["telegram"]).allowed
     assert judged(CL, now, recent=[now - 2 * DAY], recent_channels=["email"]).allowed
 
 
 def test_florida_allows_three_contacts_a_day() -> None:
     now = utc("2026-03-04T15:00")
     recent = [now - 3 * HOUR, now - 2 * HOUR, now - HOUR]
-    assert judged(US_FL, now, recent=recent[:2], recent_channels=["whatsapp"] * 2).allowed
-    assert judged(US_FL, now, recent=recent, recent_channels=["whatsapp"] * 3).reason == "frequency_cap"
-    assert judged(US_NY, now, recent=recent, recent_channels=["whatsapp"] * 3).allowed
+    assert judged(US_FL, now, recent=recent[:2], recent_channels=["telegram"] * 2).allowed
+    assert judged(US_FL, now, recent=recent, recent_channels=["telegram"] * 3).reason == "frequency_cap"
+    assert judged(US_NY, now, recent=recent, recent_channels=["telegram"] * 3).allowed
 
 
 GRANTED = Permission(1, "*", "granted", "marketing", utc("2026-01-01T00:00"))
@@ -159,7 +159,7 @@ REVOKED = Permission(2, "*", "revoked", "marketing", utc("2026-02-01T00:00"))
         (ES, "call", "marketing", (), "no_consent"),
         (US_NY, "call", "marketing", (), "no_consent"),
         (US_NY, "call", "marketing", (GRANTED,), ""),
-        (US_NY, "whatsapp", "marketing", (), ""),
+        (US_NY, "telegram", "marketing", (), ""),
         (CL, "call", "marketing", (), ""),
     ],
 )
@@ -167,7 +167,9 @@ def test_permission_must_be_given_where_the_law_says_so(
     phone: str, channel: str, purpose: str, permissions: tuple[Permission, ...], reason: str
 ) -> None:
     now = utc("2026-03-04T15:00")
-    assert judged(phone, now, channel=channel, purpose=purpose, permissions=permissions).reason == reason
+    address = "4711" if channel == "telegram" else phone
+    verdict = judged(phone, now, channel=channel, address=address, purpose=purpose, permissions=permissions)
+    assert verdict.reason == reason
 
 
 def test_every_contact_keeps_the_version_and_the_places_it_was_allowed_by() -> None:

@@ -30,6 +30,7 @@ def facts(**changes: Any) -> ContactFacts:
         "recent": (),
         "cap_24h": 2,
         "cap_7d": 5,
+        "rules": "2026-11",
     }
     return ContactFacts(**known | changes)
 
@@ -217,7 +218,7 @@ def test_verdict_keeps_why_it_was_allowed() -> None:
         "at": (NOW - HOUR).isoformat(),
     }
     assert basis["caps"] == {"24h": {"sent": 0, "cap": 2}, "7d": {"sent": 1, "cap": 5}}
-    assert basis["window"] == {"zones": list(zones_of(facts()))}
+    assert basis["window"] == {"zones": list(zones_of(facts())), "places": []}
     assert basis["rules"]
 
 
