@@ -36,6 +36,8 @@ TOLD = {
     "timeout": UNKNOWN,
     "raise": UNKNOWN,
     "garbage": UNKNOWN,
+    # A call whose engine died before it wrote down that it was placed: it is over, and too late to try again.
+    "busy": ("failed", "busy"),
 }
 
 

@@ -65,6 +65,7 @@ def test_postponed_step_says_which_checks_were_made(broker: Broker) -> None:
         "check": "window",
         "passed": False,
         "zones": ["America/Santiago"],
+        "places": ["default"],
         "opens_at": MORNING.isoformat(),
     }
 

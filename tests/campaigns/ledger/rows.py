@@ -2,7 +2,7 @@
 
 from campaigns.models import CampaignLog, CampaignStep
 from leads.models import StageTransition, Task
-from messaging.models import ChannelAccount, Message
+from messaging.models import ChannelAccount, Message, new_webhook_token
 from tests.building import DAY, HOUR, NOW
 from tests.campaigns.ledger.corrupting import Row, breaks, change, copied, log
 
@@ -121,7 +121,7 @@ def went_over_another_channel() -> Row:
 def sandbox_reached_for_real() -> Row:
     row = log(status="sent", campaign__name="mail")
     real = ChannelAccount.objects.get(broker=row.broker_id, provider="counting", channel="telegram")
-    mail = copied(real, channel="email", is_default=False)
+    mail = copied(real, channel="email", is_default=False, webhook_token=new_webhook_token())
     change(row.message, account=mail, sandbox=False)
     return row
 
