@@ -23,7 +23,7 @@ from bench.people import DAY, NOW  # noqa: E402
 from bench.weighing import resident_mb  # noqa: E402
 from brokers.models import Broker  # noqa: E402
 from campaigns import engine  # noqa: E402
-from campaigns.clock import VirtualClock  # noqa: E402
+from messaging.clock import VirtualClock  # noqa: E402
 
 
 def main(database: str) -> None:

@@ -14,7 +14,7 @@ from bench.database import tidy
 from bench.people import DAY, NOW
 from bench.twins import on_twins
 from brokers.models import Broker
-from campaigns.sql import rows, run
+from messaging.sql import rows, run
 
 BATCH = 1_000
 LEASE = timedelta(minutes=2)

@@ -17,10 +17,10 @@ from bench.steps import HOT, REST
 from bench.weighing import Cost, counted, rows_read
 from brokers.models import Broker
 from campaigns import engine
-from campaigns.clock import VirtualClock
 from campaigns.enrollment import enroll_leads
 from campaigns.models import Campaign, CampaignLog
 from leads.models import Lead, ScoreChange, StageTransition
+from messaging.clock import VirtualClock
 from messaging.models import Message
 
 LEADS = 100_000

@@ -18,12 +18,12 @@ from bench.weighing import resident_mb
 from brokers.models import Broker
 from campaigns import engine
 from campaigns.actions import activate, create_campaign, save_steps
-from campaigns.clock import VirtualClock
 from campaigns.enrollment import enroll_leads
 from campaigns.ledger import invariants, verify
 from campaigns.models import Campaign, CampaignLog, Enrollment
 from leads.actions import record_inbound, record_permission
 from leads.models import Appointment, ContactPermission, Inquiry, Lead, ScoreChange, StageTransition, Task
+from messaging.clock import VirtualClock
 from messaging.models import Message
 from templates_app.models import MessageTemplate
 from voice.models import VoiceCall

@@ -16,9 +16,9 @@ from bench.twins import make_lean
 from bench.weighing import cost_of_a_batch
 from brokers.models import Broker
 from campaigns import engine
-from campaigns.clock import VirtualClock
 from campaigns.enrollment import enroll_leads
 from leads.models import Lead
+from messaging.clock import VirtualClock
 
 ROUNDS = 5
 # One more day to count statements on, and there is always a next step to write.

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
-from brokers.models import Broker, Role, User
+from brokers.models import Broker, Platform, Role, User
 from brokers.refusal import Refused
 from brokers.rules import validate_timezone
 
@@ -79,3 +79,15 @@ def find_broker(slug: str) -> Broker:
         known = ", ".join(Broker.objects.values_list("slug", flat=True)[:20]) or _("none yet; see create_broker")
         raise Refused("broker_unknown", f"broker={slug!r} does not exist; there are: {known}")
     return broker
+
+
+def sending_stop(broker: Broker) -> str:
+    """Why nothing is sent for this brokerage, in a sentence; '' when it is."""
+    if broker.sending_paused_at:
+        return _("All sending of this brokerage is stopped.")
+    return _("All sending of the platform is stopped.") if platform_stop() else ""
+
+
+def platform_stop() -> datetime | None:
+    """Since when nothing is sent for anybody."""
+    return Platform.objects.values_list("sending_paused_at", flat=True).first()

@@ -10,21 +10,12 @@ from django.db import transaction
 from campaigns import sql
 from campaigns.deciding import Dispatch
 from campaigns.models import NOT_RESENT, OUTCOME_UNKNOWN, LogStatus
-from campaigns.settling import (
-    EndedCall,
-    call_message,
-    hold_accounts,
-    is_simulated_call,
-    lock_leads,
-    mark_refused,
-    told,
-    write_messages,
-)
+from campaigns.settling import EndedCall, call_message, is_simulated_call, lock_leads, news_of, told
 from leads.actions import record_call
 from leads.models import Lead
 from messaging.base import Outcome, OutcomeKind
-from messaging.models import Message, MessageStatus
 from messaging.policy import CALL
+from messaging.settling import heed_outcomes, write_off, write_outcomes, write_rows
 from voice.actions import ring_simulated
 
 # Providers tell within hours; what was left unknown longer than this is not asked about with every pass.
@@ -52,9 +43,7 @@ def correct_unsettled(*, batch: int, broker_id: int | None, now: datetime) -> in
     params = {"now": now, "since": now - TOLD_WITHIN, "batch": batch, "broker": broker_id}
     rows = sql.rows(sql.UNSETTLED, params)
     if rows:
-        Message.objects.filter(pk__in=[row[1] for row in rows], status=MessageStatus.SENDING).update(
-            status=MessageStatus.UNKNOWN, unknown_at=now, error_code="lease_over"
-        )
+        write_off([row[1] for row in rows], now)
         correct([Correction(log, message, *told(status, code)) for log, message, status, code in rows], now)
     return len(rows)
 
@@ -65,11 +54,10 @@ def settle_resent(dispatch: Dispatch, outcome: Outcome, now: datetime) -> None:
     pair = [(dispatch, outcome)]
     lock_leads(pair)
     message_id = dispatch.envelope.message_id
-    news = write_messages(pair, now).get(message_id) or _said(dispatch, outcome)
+    news = news_of(pair, write_outcomes(pair, now)).get(message_id) or _said(dispatch, outcome)
     if news is not None:
         correct([Correction(dispatch.due.facts.log_id, message_id, *news)], now)
-    hold_accounts(pair, now)
-    mark_refused(pair, now)
+    heed_outcomes(pair, now)
     if is_simulated_call(dispatch, outcome):
         ring_simulated(message_ids=[message_id], now=now)
 
@@ -93,8 +81,7 @@ def settle_resent_calls(*, batch: int, broker_id: int | None, now: datetime) -> 
     if not calls:
         return 0
     answered = [call for call in calls if call.is_answered]
-    columns = sql.columns_of([call_message(call) for call in calls])
-    sql.run(sql.SETTLE_MESSAGES, columns | {"contacted": [call.lead_id for call in answered], "now": now})
+    write_rows([call_message(call) for call in calls], [call.lead_id for call in answered], now)
     correct([_call_correction(call) for call in calls], now)
     for call in answered:
         record_call(lead=Lead.objects.get(pk=call.lead_id), seconds=call.seconds or 0, now=now)

@@ -23,33 +23,28 @@ from campaigns.models import Action, CampaignLog, LogStatus
 from leads.actions import create_task, move_stage, propose_appointment
 from leads.models import Appointment, Cause, Lead
 from messaging.base import Envelope
+from messaging.dispatching import SEND_LEASE, Sending
 from messaging.models import ChannelAccount
+from messaging.slots import Slot, is_paced, slots_of
+from messaging.sql import SUBJECT_LENGTH
 from messaging.unsubscribe import unsubscribe_url
 from voice.actions import write_calls
 
 logger = logging.getLogger(__name__)
 
-# Five seconds, and the longest that a provider's adapter may take for one message.
-SEND_LEASE = timedelta(minutes=5)
 # Ring time-out, the longest call and ten minutes for its callbacks.
 CALL_LEASE = timedelta(seconds=60) + timedelta(minutes=15) + timedelta(minutes=10)
 BROKEN_AGAIN_AFTER = timedelta(hours=1)
-# The code of a contact that its worker was too late for; no provider was asked.
-CANCELLED = "cancelled"
 LOST_WITHOUT_ANSWER = "sin_respuesta"
 
 _to_json = json.JSONEncoder(default=str, check_circular=False).encode
 
 
 @dataclass(frozen=True, slots=True)
-class Dispatch:
-    """A committed contact: what to send, over which account, not before `slot_at`; decided at `at`; `way` is 1 for the
-    step's fallback."""
+class Dispatch(Sending):
+    """A step's committed contact, decided at `at`; `way` is 1 for the step's fallback."""
 
     due: Due
-    account: ChannelAccount
-    envelope: Envelope
-    slot_at: datetime
     at: datetime
     way: int = 0
 
@@ -272,30 +267,6 @@ def _admit(contacts: Sequence[tuple[Due, Act]], now: datetime) -> tuple[list[_Ad
     return admitted, waiting
 
 
-class Slot(NamedTuple):
-    """The moment of a slot, or, where none is given, the moment at which to ask again."""
-
-    is_given: bool
-    at: datetime
-
-
-def is_paced(account: ChannelAccount, now: datetime) -> bool:
-    return account.rate is not None or (account.next_slot_at is not None and account.next_slot_at > now)
-
-
-def slots_of(wanted: Counter[int], now: datetime) -> dict[int, list[Slot]]:
-    """As many slots as wanted of each account, those that lie within the next second given, for all processes."""
-    if not wanted:
-        return {}
-    params = {"accounts": list(wanted), "counts": list(wanted.values()), "now": now}
-    slots: dict[int, list[Slot]] = {}
-    for account, start, rate, given, free_at in sql.rows(sql.RESERVE_SLOTS, params):
-        moments = [start + timedelta(seconds=n / rate) if rate else now for n in range(given)]
-        waiting = [Slot(False, max(free_at or start, now))] * (wanted[account] - given)
-        slots[account] = [Slot(True, moment) for moment in moments] + waiting
-    return slots
-
-
 def _write_contacts(admitted: Sequence[_Admitted], now: datetime) -> list[_Written]:
     """Write the Messages and stamp their rows; only rows whose Message was inserted here are dispatched."""
     unproposed = [one.due for one in admitted if one.due.meeting_token and not one.due.is_proposed]
@@ -311,7 +282,15 @@ def _write_contacts(admitted: Sequence[_Admitted], now: datetime) -> list[_Writt
 
 def _dispatches(sent: Sequence[_Written], now: datetime) -> list[Dispatch]:
     return [
-        Dispatch(one.due, one.account, _envelope(row, message, one), one.slot_at, now, one.act.way)
+        Dispatch(
+            lead_id=row.lead,
+            account=one.account,
+            envelope=_envelope(row, message, one),
+            slot_at=one.slot_at,
+            due=one.due,
+            at=now,
+            way=one.act.way,
+        )
         for one, row, message in sent
     ]
 
@@ -334,7 +313,7 @@ def _contact_row(one: _Admitted, meetings: dict[int, int], now: datetime) -> _Co
         template=way.template.id if way.template else None,
         purpose=way.contact.purpose,
         address=way.contact.address,
-        subject=act.subject[: sql.SUBJECT_LENGTH],
+        subject=act.subject[:SUBJECT_LENGTH],
         body=act.body,
         key=f"step:{facts.enrollment_id}:{facts.step.number}:{facts.attempts + 1}",
         basis=_to_json(act.basis),

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from leads.filters import found_by
 from messaging.policy import Check, ContactFacts, Verdict, is_revoked, judge
-from templates_app.merge import CompiledText, MissingVariable
+from templates_app.merge import MissingVariable
 from templates_app.variables import Surroundings, values_for
+from templates_app.variants import Template
 
 LATE_AFTER = timedelta(hours=48)
 POSTPONED_TOO_LONG_AFTER = timedelta(days=14)
@@ -58,21 +59,6 @@ class LeadFacts(NamedTuple):
     deleted_at: datetime | None
     metadata: dict[str, Any]
     unreachable: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """One language variant, compiled."""
-
-    id: int
-    channel: str
-    purpose: str
-    language: str
-    is_active: bool
-    subject: CompiledText
-    body: CompiledText
-    variables: frozenset[str]
-    provider_template_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,15 @@ from django.db import InterfaceError, OperationalError, connection
 
 from brokers.models import Broker
 from campaigns import triggers
-from campaigns.clock import Clock
 from campaigns.correcting import correct_unsettled, settle_resent_calls
-from campaigns.deciding import CANCELLED, Dispatch, decide_batch, due_groups
-from campaigns.dispatching import dispatch_all
+from campaigns.deciding import Dispatch, decide_batch, due_groups
 from campaigns.division import Group, divide, next_slot
 from campaigns.enrollment import Intake
 from campaigns.exits import end_what_is_over
 from campaigns.settling import settle, settle_calls, settle_expired
 from messaging.base import Outcome
+from messaging.clock import Clock
+from messaging.dispatching import CANCELLED, dispatch_all
 from messaging.policy import CALL
 
 logger = logging.getLogger(__name__)

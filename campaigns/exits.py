@@ -7,8 +7,8 @@ from django.conf import settings
 from django.db import transaction
 
 from campaigns import sql
-from campaigns.clock import Clock
 from campaigns.models import LogStatus
+from messaging.clock import Clock
 
 
 def end_what_is_over(*, broker_id: int | None, clock: Clock) -> int:

@@ -11,7 +11,6 @@ from typing import Any
 
 from brokers.models import Platform
 from brokers.refusal import Refused
-from campaigns.deciding import is_paced
 from campaigns.decisions import Act, Decision, Postpone, Skip, decide
 from campaigns.enrollment import is_held_out
 from campaigns.facts import Due, load
@@ -20,6 +19,7 @@ from campaigns.triggers import Window, became
 from leads.filters import LeadFilter, found_by
 from leads.models import Lead
 from messaging.policy import Check
+from messaging.slots import is_paced
 
 # More postponements in a row than this are foreseen by nobody.
 FORESIGHT = 20

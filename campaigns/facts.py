@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,18 +12,20 @@ from django.utils.translation import gettext as _
 
 from brokers.models import Broker
 from campaigns import sql
-from campaigns.decisions import CONTACTS, LeadFacts, Step, StepFacts, Template, Way
+from campaigns.decisions import CONTACTS, LeadFacts, Step, StepFacts, Way
 from campaigns.filters import held_conditions
-from campaigns.plans import Accounts, Plan, Templates, load_plans
+from campaigns.plans import Plan, load_plans
 from leads.links import booking_url
 from leads.models.work import new_token
 from leads.zones import local_zone
-from messaging.jurisdictions import law_for
+from messaging.accounts import Accounts
+from messaging.facts import Permissions, contact_facts, load_permissions, open_conversations
 from messaging.links import telegram_link
 from messaging.models import ChannelAccount
-from messaging.policy import TELEGRAM, WEEK, WHATSAPP, WHATSAPP_WINDOW, ContactFacts, Permission, address_of
+from messaging.policy import TELEGRAM, WEEK, WHATSAPP, ContactFacts, address_of
 from messaging.unsubscribe import unsubscribe_url
 from templates_app.variables import Surroundings
+from templates_app.variants import Template, Templates
 
 logger = logging.getLogger(__name__)
 
@@ -71,32 +72,13 @@ class Due:
 
 
 @dataclass(slots=True)
-class _Permissions:
-    """Rules with whether they were said on the sandbox."""
-
-    of_leads: dict[int, list[tuple[bool, Permission]]] = field(default_factory=lambda: defaultdict(list))
-    of_addresses: dict[tuple[int, str], list[tuple[bool, Permission]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-
-    def concerning(self, lead: LeadFacts, sandbox: bool) -> Sequence[Permission]:
-        """The rules of the lead itself and of its addresses within its broker; one may be both, and come twice. What
-        somebody played on the sandbox binds there only."""
-        found = [*self.of_leads.get(lead.id, ())]
-        for address in (lead.phone, lead.email, lead.telegram_chat_id):
-            if address:
-                found += self.of_addresses.get((lead.broker_id, address), ())
-        return [rule for is_played, rule in found if sandbox or not is_played]
-
-
-@dataclass(slots=True)
 class _Batch:
     """What was read for the whole batch, by lead, broker or template."""
 
     plans: dict[tuple[int, int], Plan]
     accounts: Accounts
     templates: Templates
-    permissions: _Permissions
+    permissions: Permissions
     conditions: Mapping[int, tuple[tuple[str, Any, bool], ...]]
     properties: dict[int, str] = field(default_factory=dict)
     appointments: dict[int, datetime] = field(default_factory=dict)
@@ -150,14 +132,14 @@ def _load_batch(
         plans=plans,
         accounts=Accounts(lead.broker_id for _row, lead in pairs),
         templates=templates,
-        permissions=_permissions([lead for _row, lead in pairs]),
+        permissions=load_permissions([lead for _row, lead in pairs]),
         conditions=held_conditions(
             {row.log_id: steps[row.log_id].conditions for row, _lead in pairs if steps[row.log_id].conditions}, now
         ),
     )
     _load_rarer(batch, leads, now)
     if WHATSAPP in {channel for channel, _template in ways}:
-        batch.conversations = _conversations(leads, now)
+        batch.conversations = open_conversations(leads, now)
     return batch
 
 
@@ -168,22 +150,6 @@ def _load_rarer(batch: _Batch, leads: list[int], now: datetime) -> None:
         batch.properties = dict(sql.rows(sql.LAST_PROPERTY, {"leads": leads}))
     if spoken & {"appointment_date", "appointment_time"}:
         batch.appointments = dict(sql.rows(sql.NEXT_APPOINTMENT, {"leads": leads, "now": now}))
-
-
-def _conversations(leads: list[int], now: datetime) -> set[tuple[int, int]]:
-    """(lead, account) of those who may be written to over WhatsApp in one's own words."""
-    params = {"leads": leads, "channel": WHATSAPP, "since": now - WHATSAPP_WINDOW}
-    return set(sql.rows(sql.OPEN_CONVERSATIONS, params))
-
-
-def _permissions(leads: Sequence[LeadFacts]) -> _Permissions:
-    params = {"leads": [lead.id for lead in leads], "brokers": list({lead.broker_id for lead in leads})}
-    found = _Permissions()
-    for broker_id, lead_id, address, is_played, *rule in sql.rows(sql.PERMISSIONS, params):
-        permission = is_played, Permission(*rule)
-        found.of_leads[lead_id].append(permission)
-        found.of_addresses[broker_id, address].append(permission)
-    return found
 
 
 def _due(row: Row, lead: LeadFacts, step: Step, batch: _Batch, now: datetime) -> Due:
@@ -248,35 +214,17 @@ def _contact(
     batch: _Batch,
     account: ChannelAccount | None,
 ) -> ContactFacts:
-    law = law_for(
-        phone=lead.phone,
-        lead_timezone=lead.timezone,
-        broker_country=broker.country,
-        window=broker.rules.window,
-    )
-    return ContactFacts(
+    return contact_facts(
+        lead=lead,
+        broker=broker,
         channel=channel,
         purpose=_purpose(lead, template, batch),
-        address=address_of(lead, channel),
-        phone=lead.phone,
-        treatment=lead.treatment_type,
-        unreachable=lead.unreachable,
         permissions=batch.permissions.concerning(lead, row.sandbox),
-        lead_timezone=lead.timezone,
-        broker_timezone=broker.timezone,
-        window=law.window,
         recent=row.recent,
-        cap_24h=broker.cap_24h,
-        cap_7d=broker.cap_7d,
+        recent_channels=row.recent_channels,
         reserved=row.rivals,
         window_open=_is_window_open(row, lead, channel, batch, account),
         has_provider_template=template is not None and bool(template.provider_template_id),
-        recent_channels=row.recent_channels,
-        contacts_a_day=law.contacts_a_day,
-        one_channel_days=law.one_channel_days,
-        needs_grant=law.needs_grant,
-        places=law.places,
-        rules=law.version,
     )
 
 

@@ -1,4 +1,4 @@
-"""A campaign's versions as the engine reads them: steps, settings, templates and accounts, loaded once a batch."""
+"""A campaign's versions as the engine reads them: steps and settings, loaded once a batch."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -7,12 +7,10 @@ from typing import Any
 
 from django.db.models import OuterRef, Q, Subquery
 
-from brokers.models import Broker
-from campaigns.decisions import Step, Template
+from campaigns.decisions import Step
 from campaigns.models import Action, Campaign, CampaignStep, CampaignVersion
-from messaging.models import ChannelAccount
-from templates_app.merge import TemplateSyntaxError, compile_text
-from templates_app.models import Channel, MessageTemplate
+from messaging.accounts import is_on_sandbox
+from templates_app.models import Channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,79 +70,6 @@ def _step(row: CampaignStep) -> Step:
     )
 
 
-class Templates:
-    """The templates of a batch with their language variants."""
-
-    def __init__(self, ids: Iterable[int]) -> None:
-        chosen = MessageTemplate.objects.filter(pk__in=set(ids))
-        families = MessageTemplate.objects.filter(
-            broker__in=chosen.values("broker"), name__in=chosen.values("name"), channel__in=chosen.values("channel")
-        )
-        self._templates: dict[int, Template] = {}
-        self._family: dict[int, tuple[int, str, str]] = {}
-        self._variants: dict[tuple[int, str, str, str], Template] = {}
-        self._unreadable: dict[int, TemplateSyntaxError] = {}
-        for row in families:
-            try:
-                self._templates[row.pk] = compiled(row)
-            except TemplateSyntaxError as error:
-                self._unreadable[row.pk] = error
-                continue
-            self._family[row.pk] = (row.broker_id, row.name, row.channel)
-            if row.is_active:
-                self._variants[row.broker_id, row.name, row.channel, row.language] = self._templates[row.pk]
-
-    def variables(self) -> frozenset[str]:
-        """Every variable that any of them speaks of."""
-        return frozenset().union(*(template.variables for template in self._templates.values()))
-
-    def variant(self, template_id: int | None, language: str) -> Template | None:
-        """The active variant in this language, else the template that the step names.
-
-        Raises TemplateSyntaxError where that one was stored past its check.
-        """
-        if template_id in self._unreadable:
-            raise self._unreadable[template_id]
-        if template_id is None or template_id not in self._templates:
-            return None
-        chosen = self._templates[template_id]
-        return self._variants.get((*self._family[template_id], language), chosen) if chosen.is_active else chosen
-
-
-def compiled(row: MessageTemplate) -> Template:
-    subject, body = compile_text(row.subject), compile_text(row.content)
-    return Template(
-        id=row.pk,
-        channel=row.channel,
-        purpose=row.purpose,
-        language=row.language,
-        is_active=row.is_active,
-        subject=subject,
-        body=body,
-        variables=frozenset(subject.variables + body.variables),
-        provider_template_id=row.provider_template_id,
-    )
-
-
-class Accounts:
-    """Some brokers and their accounts, chosen by channel and by whether they reach real people."""
-
-    def __init__(self, brokers: Iterable[int]) -> None:
-        wanted = set(brokers)
-        rows = ChannelAccount.objects.filter(broker__in=wanted, is_active=True).select_related("broker")
-        self.brokers: dict[int, Broker] = {}
-        self._best: dict[tuple[int, str, bool], ChannelAccount] = {}
-        for row in rows.order_by("is_default", "-pk"):
-            self._best[row.broker_id, row.channel, row.sandbox] = row
-            self.brokers.setdefault(row.broker_id, row.broker)
-        if missing := wanted - set(self.brokers):
-            self.brokers |= Broker.objects.in_bulk(missing)
-
-    def get(self, broker_id: int, channel: str, sandbox: bool) -> ChannelAccount | None:
-        return self._best.get((broker_id, channel, sandbox))
-
-
 def is_sandbox(campaign: Campaign) -> bool:
     """Whether leads who enter now are reached on the sandbox: the default account of the campaign's channel says."""
-    default = ChannelAccount.objects.filter(broker=campaign.broker_id, channel=campaign.channel, is_default=True)
-    return default.values_list("sandbox", flat=True).first() is not False
+    return is_on_sandbox(campaign.broker_id, campaign.channel)

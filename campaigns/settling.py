@@ -1,7 +1,7 @@
 """The last third of a batch: what became of each contact, and what comes next. Also of leases that ran out."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from django.db import transaction
 
 from campaigns import sql
 from campaigns.backoff import retry_at
-from campaigns.deciding import CANCELLED, Dispatch, end_of, ending
+from campaigns.deciding import Dispatch, end_of, ending
 from campaigns.decisions import Step
 from campaigns.exits import end_enrolments_of
 from campaigns.models import LogStatus
@@ -17,9 +17,11 @@ from campaigns.plans import load_plans
 from leads.actions import record_call
 from leads.models import Lead
 from messaging.base import Outcome, OutcomeKind
+from messaging.dispatching import CANCELLED
 from messaging.models import ACCEPTED, Message, MessageStatus
 from messaging.policy import CALL
-from messaging.refusals import TELLING_CODES, UNREACHABLE_CODES, heed_refusal
+from messaging.refusals import UNREACHABLE_CODES
+from messaging.settling import MessageRow, heed_outcomes, write_off, write_outcomes, write_rows
 from voice.actions import ring_simulated
 from voice.models import CallStatus
 
@@ -29,23 +31,6 @@ MAX_CALL_ATTEMPTS = 3
 CALL_AGAIN_AFTER = timedelta(hours=2)
 # After these no attempt is used up: no provider was asked, or the account is at fault and waits for its repair.
 EXCUSED = (CANCELLED, "not_configured")
-
-MESSAGE_STATUS = {
-    OutcomeKind.ACCEPTED: MessageStatus.SENT,
-    OutcomeKind.REFUSED: MessageStatus.FAILED,
-    OutcomeKind.REFUSED_FOR_NOW: MessageStatus.FAILED,
-    OutcomeKind.UNKNOWN: MessageStatus.UNKNOWN,
-}
-
-
-class _MessageRow(NamedTuple):
-    """A row of campaigns.sql.SETTLE_MESSAGES."""
-
-    message: int
-    status: str
-    provider_id: str
-    code: str
-    error: str
 
 
 class _Release(NamedTuple):
@@ -64,10 +49,10 @@ def settle(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> Count
     if not outcomes:
         return counts
     touched = lock_leads(outcomes)
-    news_of = write_messages(outcomes, now)
+    told_before = news_of(outcomes, write_outcomes(outcomes, now))
     endings, releases = [], []
     for dispatch, outcome in outcomes:
-        news = news_of.get(dispatch.envelope.message_id)
+        news = told_before.get(dispatch.envelope.message_id)
         if news is not None:
             endings.append(ending(dispatch.due, *news, None, now))
         elif _falls_back(dispatch, outcome):
@@ -77,8 +62,7 @@ def settle(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> Count
         elif outcome.kind != OutcomeKind.ACCEPTED or dispatch.envelope.channel != CALL:
             endings.append(_ending(dispatch, outcome, now))
     _finish(endings, releases, touched, now)
-    hold_accounts(outcomes, now)
-    mark_refused(outcomes, now)
+    heed_outcomes(outcomes, now)
     _ring([dispatch.envelope.message_id for dispatch, outcome in outcomes if is_simulated_call(dispatch, outcome)], now)
     counts.update(row.reason or row.status for row in endings)
     counts.update(row.reason for row in releases)
@@ -101,27 +85,14 @@ def lock_leads(outcomes: Sequence[tuple[Dispatch, Outcome]]) -> list[int]:
     return [lead for lead, is_touched in sql.rows(sql.LOCK_LEADS, {"leads": leads, "since": since}) if is_touched]
 
 
-def write_messages(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> dict[int, tuple[str, str]]:
-    """Write what became of the messages; what the provider told of some before us, as a log's (status, reason)."""
-    contacted = {d.due.facts.lead.id for d, outcome in outcomes if outcome.kind == OutcomeKind.ACCEPTED}
-    columns = sql.columns_of([_message_row(*pair) for pair in outcomes])
-    written = {row[0] for row in sql.rows(sql.SETTLE_MESSAGES, columns | {"contacted": list(contacted), "now": now})}
-    others = [message for message in columns["message"] if message not in written]
+def news_of(outcomes: Sequence[tuple[Dispatch, Outcome]], written: Collection[int]) -> dict[int, tuple[str, str]]:
+    """What the provider told before us of messages that we did not write, as a log's (status, reason)."""
+    messages = [dispatch.envelope.message_id for dispatch, _outcome in outcomes]
+    others = [message for message in messages if message not in written]
     if not others:
         return {}
     rows = Message.objects.filter(pk__in=others).values_list("pk", "status", "error_code")
     return {message: told(status, code) for message, status, code in rows}
-
-
-def _message_row(dispatch: Dispatch, outcome: Outcome) -> _MessageRow:
-    status = MESSAGE_STATUS[outcome.kind]
-    if outcome.kind == OutcomeKind.ACCEPTED and dispatch.envelope.channel == CALL:
-        status = MessageStatus.SENDING  # until the call has ended
-    elif outcome.kind == OutcomeKind.ACCEPTED and outcome.delivered:
-        status = MessageStatus.DELIVERED
-    if outcome.code == CANCELLED:
-        status = MessageStatus.CANCELLED
-    return _MessageRow(dispatch.envelope.message_id, status, outcome.provider_id, outcome.code, outcome.error)
 
 
 def _falls_back(dispatch: Dispatch, outcome: Outcome) -> bool:
@@ -157,27 +128,6 @@ def _ending(dispatch: Dispatch, outcome: Outcome, now: datetime) -> sql.Ending:
     return ending(dispatch.due, LogStatus.FAILED, outcome.code or "refused", None, now)
 
 
-def hold_accounts(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> None:
-    """A provider that asks for a pause gets it, from all processes: no slot of that account comes earlier."""
-    pauses: dict[int, float] = {}
-    for dispatch, outcome in outcomes:
-        if outcome.retry_after:
-            pauses[dispatch.account.pk] = max(pauses.get(dispatch.account.pk, 0.0), outcome.retry_after)
-    if pauses:
-        until = [now + timedelta(seconds=seconds) for seconds in pauses.values()]
-        sql.run(sql.HOLD_ACCOUNTS, {"accounts": list(pauses), "until": until})
-
-
-def mark_refused(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> None:
-    """What a refusal for good says of the person stays with the lead."""
-    for dispatch, outcome in outcomes:
-        if outcome.kind == OutcomeKind.REFUSED and outcome.code in TELLING_CODES:
-            lead = Lead.objects.select_related("broker").get(pk=dispatch.due.facts.lead.id)
-            envelope = dispatch.envelope
-            where = {"channel": envelope.channel, "address": envelope.address}
-            heed_refusal(lead=lead, code=outcome.code, now=now, **where)
-
-
 def is_simulated_call(dispatch: Dispatch, outcome: Outcome) -> bool:
     return outcome.kind == OutcomeKind.ACCEPTED and dispatch.envelope.channel == CALL and dispatch.account.sandbox
 
@@ -207,9 +157,7 @@ def settle_expired(*, batch: int, broker_id: int | None, now: datetime) -> int:
     expired = [_Expired._make(row) for row in sql.rows(sql.EXPIRED, {"now": now, "batch": batch, "broker": broker_id})]
     if not expired:
         return 0
-    Message.objects.filter(pk__in=[row.message_id for row in expired], status=MessageStatus.SENDING).update(
-        status=MessageStatus.UNKNOWN, unknown_at=now, error_code="lease_over"
-    )
+    write_off([row.message_id for row in expired], now)
     following = _following(expired)
     endings = [end_of(row.log_id, following[row.log_id], *told(row.status, row.code), now) for row in expired]
     _finish(endings, [], [row.lead_id for row in expired], now)
@@ -265,8 +213,7 @@ def settle_calls(*, batch: int, broker_id: int | None, now: datetime) -> int:
     if not calls:
         return 0
     answered = [call for call in calls if call.is_answered]
-    columns = sql.columns_of([call_message(call) for call in calls])
-    sql.run(sql.SETTLE_MESSAGES, columns | {"contacted": [call.lead_id for call in answered], "now": now})
+    write_rows([call_message(call) for call in calls], [call.lead_id for call in answered], now)
     following = _following(calls)
     endings = [_call_ending(call, following[call.log_id], now) for call in calls if call.is_over]
     again = [
@@ -280,10 +227,10 @@ def settle_calls(*, batch: int, broker_id: int | None, now: datetime) -> int:
     return len(calls)
 
 
-def call_message(call: EndedCall) -> _MessageRow:
+def call_message(call: EndedCall) -> MessageRow:
     if call.is_answered:
-        return _MessageRow(call.message_id, MessageStatus.DELIVERED, "", "", "")
-    return _MessageRow(call.message_id, MessageStatus.FAILED, "", call.status, "")
+        return MessageRow(call.message_id, MessageStatus.DELIVERED, "", "", "")
+    return MessageRow(call.message_id, MessageStatus.FAILED, "", call.status, "")
 
 
 def _call_ending(call: EndedCall, following: Step | None, now: datetime) -> sql.Ending:

@@ -6,9 +6,9 @@ changes nothing but the moment.
 
 from celery import shared_task
 
-from campaigns.clock import SystemClock
 from campaigns.engine import run, settle_due
 from campaigns.exits import end_what_is_over
+from messaging.clock import SystemClock
 
 
 @shared_task(ignore_result=True, expires=60)

@@ -11,10 +11,11 @@ from brokers.refusal import Refused
 from brokers.rules import ContactWindow
 from campaigns.filters import StepFilter
 from campaigns.models import Action, Campaign, CampaignStep, Trigger
-from campaigns.plans import Accounts, is_sandbox, step_channel
+from campaigns.plans import is_sandbox, step_channel
 from campaigns.triggers import OWN_KEYS
 from leads.filters import LeadFilter
 from leads.models import Stage
+from messaging.accounts import Accounts
 from messaging.providers import adapter_for
 from templates_app.models import Channel, MessageTemplate
 from templates_app.variables import unknown_variables

@@ -1,5 +1,6 @@
 """The accounts of a brokerage."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -37,3 +38,27 @@ def open_sandbox(*, broker: Broker, now: datetime) -> None:
         for channel in Channel.values
         if channel not in has_sandbox
     )
+
+
+class Accounts:
+    """Some brokers and their accounts, chosen by channel and by whether they reach real people."""
+
+    def __init__(self, brokers: Iterable[int]) -> None:
+        wanted = set(brokers)
+        rows = ChannelAccount.objects.filter(broker__in=wanted, is_active=True).select_related("broker")
+        self.brokers: dict[int, Broker] = {}
+        self._best: dict[tuple[int, str, bool], ChannelAccount] = {}
+        for row in rows.order_by("is_default", "-pk"):
+            self._best[row.broker_id, row.channel, row.sandbox] = row
+            self.brokers.setdefault(row.broker_id, row.broker)
+        if missing := wanted - set(self.brokers):
+            self.brokers |= Broker.objects.in_bulk(missing)
+
+    def get(self, broker_id: int, channel: str, sandbox: bool) -> ChannelAccount | None:
+        return self._best.get((broker_id, channel, sandbox))
+
+
+def is_on_sandbox(broker_id: int, channel: str) -> bool:
+    """Whether people are reached on the sandbox over this channel: its default account says."""
+    default = ChannelAccount.objects.filter(broker=broker_id, channel=channel, is_default=True)
+    return default.values_list("sandbox", flat=True).first() is not False

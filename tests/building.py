@@ -8,13 +8,13 @@ from typing import Any
 from brokers.models import Broker, Role, User
 from campaigns import engine
 from campaigns.actions import activate, create_campaign, save_steps
-from campaigns.clock import VirtualClock
 from campaigns.enrollment import Intake, enroll_leads
 from campaigns.ledger import verify
 from campaigns.models import Campaign, CampaignLog, Enrollment
 from leads.actions import book_appointment, create_lead, propose_appointment, record_inbound
 from leads.models import Appointment, Lead
 from messaging.accounts import open_brokerage
+from messaging.clock import VirtualClock
 from messaging.models import ChannelAccount, Message
 from templates_app.models import MessageTemplate
 

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from django.db import models, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, Greatest
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from brokers.actions import platform_stop
 from brokers.models import Broker, Platform, User
 from brokers.refusal import Refused
 from campaigns import sql
@@ -136,7 +136,7 @@ def go_on_sending(*, broker: Broker, now: datetime, by: User | None = None) -> N
     campaigns = locked_standing(Campaign.objects.filter(broker=broker))
     stopped_at = Broker.objects.select_for_update(no_key=True).get(pk=broker.pk).sending_paused_at
     if stopped_at is not None:
-        _go_on(campaigns, stopped_at, {broker.pk: _platform_stop()}, now)
+        _go_on(campaigns, stopped_at, {broker.pk: platform_stop()}, now)
         Broker.objects.filter(pk=broker.pk).update(sending_paused_at=None)
 
 
@@ -172,15 +172,11 @@ def locked_standing(campaigns: QuerySet[Campaign]) -> list[Campaign]:
     return list(rows.order_by("id"))
 
 
-def _platform_stop() -> datetime | None:
-    return Platform.objects.values_list("sending_paused_at", flat=True).first()
-
-
 def _stops(broker_id: int) -> list[datetime]:
     """When the stops began that this brokerage stands under; asked anew, as who waited for the campaign's lock may
     have waited for a stop to end."""
     own = Broker.objects.values_list("sending_paused_at", flat=True).get(pk=broker_id)
-    return [stop for stop in (own, _platform_stop()) if stop is not None]
+    return [stop for stop in (own, platform_stop()) if stop is not None]
 
 
 def _stood_still_from(campaign: Campaign, stops: Iterable[datetime]) -> Iterable[datetime]:
@@ -200,10 +196,3 @@ def _shift(campaign: Campaign, since: datetime, until: datetime) -> None:
         length = Value(until) - Greatest(Value(since), F("created_at"))
         rows = _waiting(campaign).filter(created_at__lt=until)
         rows.update(due_at=F("due_at") + length, planned_at=F("planned_at") + length)
-
-
-def sending_stop(broker: Broker) -> str:
-    """Why nothing is sent for this brokerage, in a sentence; '' when it is."""
-    if broker.sending_paused_at:
-        return _("All sending of this brokerage is stopped.")
-    return _("All sending of the platform is stopped.") if _platform_stop() else ""

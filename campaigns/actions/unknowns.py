@@ -1,27 +1,27 @@
 """What a person says about a contact of which nobody can know whether it was sent. Each word is kept with the row."""
 
-from collections import Counter
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from brokers.actions import sending_stop
 from brokers.models import User
 from brokers.refusal import Refused
 from campaigns.actions.locking import locked_log
-from campaigns.actions.running import sending_stop
-from campaigns.clock import Clock
 from campaigns.correcting import Correction, correct, settle_resent
-from campaigns.deciding import CALL_LEASE, SEND_LEASE, Dispatch, is_paced, slots_of
+from campaigns.deciding import CALL_LEASE, Dispatch
 from campaigns.decisions import Way, spoken
-from campaigns.dispatching import dispatch_all
 from campaigns.facts import Due, load
 from campaigns.models import LEFT_UNKNOWN, NOT_RESENT, RESENDING, UNSETTLED, CampaignLog, CampaignStatus, LogStatus
 from campaigns.reasons import explained
 from messaging.base import Envelope
+from messaging.clock import Clock
+from messaging.dispatching import SEND_LEASE, dispatch_all
 from messaging.models import ChannelAccount, Direction, Message, MessageStatus
 from messaging.policy import CALL, judge
+from messaging.slots import slot_of
 from messaging.unsubscribe import unsubscribe_url
 from templates_app.merge import MissingVariable
 from voice.actions import write_calls
@@ -113,7 +113,10 @@ def _committed(log: CampaignLog, now: datetime, by: User | None) -> Dispatch:
         dispatched_at=now,
         lease_until=now + (CALL_LEASE if way.channel == CALL else SEND_LEASE),
     )
-    return Dispatch(due, account, _envelope(row, due, way), slot_at, now, number)
+    envelope = _envelope(row, due, way)
+    return Dispatch(
+        lead_id=row.lead_id, account=account, envelope=envelope, slot_at=slot_at, due=due, at=now, way=number
+    )
 
 
 def _check_runs(log: CampaignLog) -> None:
@@ -142,9 +145,7 @@ def _allowed(log: CampaignLog, now: datetime) -> tuple[Due, int, dict[str, Any]]
 
 
 def _slot(account: ChannelAccount, now: datetime) -> datetime:
-    if not is_paced(account, now):
-        return now
-    slot = slots_of(Counter([account.pk]), now)[account.pk][0]
+    slot = slot_of(account, now)
     if not slot.is_given:
         raise _refused("paced", slot.at)
     return slot.at

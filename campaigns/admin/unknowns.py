@@ -13,9 +13,9 @@ from django.utils.translation import gettext_lazy
 from brokers.admin_base import HistoryAdmin
 from brokers.admin_verbs import HasVerbs, Verb, VerbForm
 from campaigns.actions import confirm_delivered, leave_unknown, send_again
-from campaigns.clock import SystemClock
 from campaigns.models import NOT_RESENT, LogStatus, UnknownOutcome
 from campaigns.reasons import explained, remedy
+from messaging.clock import SystemClock
 
 
 def _delivered(log: UnknownOutcome, form: Any, now: datetime, by: Any) -> str:

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from brokers.models import User
 from brokers.refusal import Refused
 from campaigns import engine
-from campaigns.clock import VirtualClock
 from campaigns.demo.seed import Aurora
 from campaigns.enrollment import enroll_leads
 from campaigns.models import Campaign, Trigger
 from leads.actions import assign_leads, book_appointment, edit_lead, move_stage
 from leads.filters import LeadFilter
 from leads.models import Appointment, Cause, Lead
+from messaging.clock import VirtualClock
 from messaging.inbound import receive_event
 from messaging.models import ACCEPTED, ChannelAccount, Message
 from messaging.providers import adapter_for

@@ -89,18 +89,6 @@ WHERE l.id = ANY(%(ids)b::bigint[])
 ORDER BY l.id
 """
 
-# What was given or taken back by the leads themselves or for one of their addresses. Told as an array, the addresses
-# are looked up in the index; joined, the planner may prefer to go through all of a broker's for each.
-PERMISSIONS = """
-SELECT p.broker_id, p.lead_id, p.address, coalesce((p.evidence ->> 'sandbox')::bool, false),
-       p.id, p.channel, p.kind, p.purpose, p.at
-FROM leads_contactpermission p
-WHERE p.lead_id = ANY(%(leads)b::bigint[])
-   OR (p.broker_id = ANY(%(brokers)b::bigint[]) AND p.address <> '' AND p.address = ANY(ARRAY(
-          SELECT unnest(ARRAY[d.phone, d.email, d.telegram_chat_id]) FROM leads_lead d
-          WHERE d.id = ANY(%(leads)b::bigint[]))))
-"""
-
 LAST_PROPERTY = """
 SELECT DISTINCT ON (lead_id) lead_id, property_ref FROM leads_inquiry
 WHERE lead_id = ANY(%(leads)b::bigint[]) ORDER BY lead_id, at DESC, id DESC
@@ -110,47 +98,6 @@ NEXT_APPOINTMENT = """
 SELECT DISTINCT ON (lead_id) lead_id, starts_at FROM leads_appointment
 WHERE lead_id = ANY(%(leads)b::bigint[]) AND status IN ('scheduled', 'confirmed') AND starts_at >= %(now)s
 ORDER BY lead_id, starts_at
-"""
-
-# With which accounts leads have a conversation open: they wrote to them lately.
-OPEN_CONVERSATIONS = """
-SELECT DISTINCT lead_id, account_id FROM messaging_message
-WHERE lead_id = ANY(%(leads)b::bigint[]) AND created_at > %(since)s AND channel = %(channel)s AND direction = 'in'
-"""
-
-# Up to n paced slots of each account within the next second, for all processes: where this worker's slots begin, how
-# many it got, and when the account is free again. An account whose provider asked for a pause gives none.
-RESERVE_SLOTS = """
-WITH wanted AS (
-    SELECT * FROM unnest(%(accounts)b::bigint[], %(counts)b::int[]) AS w(account_id, n)
-), locked AS (
-    SELECT a.id, a.rate, w.n, CASE WHEN a.rate IS NULL THEN greatest(coalesce(a.next_slot_at, %(now)s), %(now)s)
-        ELSE greatest(coalesce(a.next_slot_at, %(now)s), %(now)s - interval '250 milliseconds') END AS start
-    FROM messaging_channelaccount a JOIN wanted w ON w.account_id = a.id
-    ORDER BY a.id FOR NO KEY UPDATE OF a
-), granted AS (
-    SELECT id, rate, start, CASE
-        WHEN rate IS NULL THEN CASE WHEN start > %(now)s THEN 0 ELSE n END
-        WHEN start >= %(now)s + interval '1 second' THEN 0
-        ELSE least(n, greatest(1, floor(rate * extract(epoch FROM %(now)s + interval '1 second' - start))::int))
-        END AS n
-    FROM locked
-)
-UPDATE messaging_channelaccount a
-SET next_slot_at = CASE WHEN g.rate IS NULL THEN a.next_slot_at
-                        ELSE g.start + make_interval(secs => (g.n / g.rate)::float8) END
-FROM granted g WHERE a.id = g.id
-RETURNING a.id, g.start, g.rate::float8, g.n, a.next_slot_at
-"""
-
-HOLD_ACCOUNTS = """
-WITH locked AS (
-    SELECT a.id, h.until FROM messaging_channelaccount a
-    JOIN unnest(%(accounts)b::bigint[], %(until)b::timestamptz[]) AS h(account_id, until) ON h.account_id = a.id
-    ORDER BY a.id FOR NO KEY UPDATE OF a
-)
-UPDATE messaging_channelaccount a SET next_slot_at = greatest(a.next_slot_at, locked.until)
-FROM locked WHERE a.id = locked.id
 """
 
 # The Message and the stamp on its row are one statement: a row is dispatched exactly when its key was free.

@@ -4,33 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from campaigns.sql.running import run
+from messaging.sql import run
 
 # Locks the leads of a batch in the order of their ids, and tells to whom something happened since it was decided.
 LOCK_LEADS = """
 SELECT id, last_activity_at > %(since)s OR stage_entered_at > %(since)s OR treatment_type = 'hold'
            OR deleted_at IS NOT NULL
 FROM leads_lead WHERE id = ANY(%(leads)b::bigint[]) ORDER BY id FOR NO KEY UPDATE
-"""
-
-# What a provider told before us stays: only messages that are still under way change, and are returned.
-SETTLE_MESSAGES = """
-WITH stamped AS (
-    UPDATE leads_lead d SET last_contacted_at = greatest(d.last_contacted_at, %(now)s)
-    WHERE d.id = ANY(%(contacted)b::bigint[])
-)
-UPDATE messaging_message m
-SET status = o.status, provider_id = CASE WHEN o.provider_id = '' THEN m.provider_id ELSE o.provider_id END,
-    error_code = o.code, error = o.error,
-    sent_at = CASE WHEN o.status IN ('sent', 'delivered') THEN coalesce(m.sent_at, %(now)s) ELSE m.sent_at END,
-    delivered_at = CASE WHEN o.status = 'delivered' THEN %(now)s ELSE m.delivered_at END,
-    failed_at = CASE WHEN o.status = 'failed' THEN %(now)s ELSE m.failed_at END,
-    cancelled_at = CASE WHEN o.status = 'cancelled' THEN %(now)s ELSE m.cancelled_at END,
-    unknown_at = CASE WHEN o.status = 'unknown' THEN %(now)s ELSE m.unknown_at END
-FROM unnest(%(message)b::bigint[], %(status)b::text[], %(provider_id)b::text[], %(code)b::text[], %(error)b::text[])
-     AS o(message_id, status, provider_id, code, error)
-WHERE m.id = o.message_id AND m.status IN ('queued', 'sending', 'unknown')
-RETURNING m.id
 """
 
 # A worker that knows that nobody was reached gives the row back, as long as it is still this worker's; when somebody
@@ -146,8 +126,8 @@ UPDATE leads_lead d SET last_contacted_at = greatest(d.last_contacted_at, %(now)
 WHERE d.id IN (SELECT lead_id FROM corrected WHERE status = 'sent')
 """
 
-# What the columns hold; a longer one of one row must not break the batch.
-REASON_LENGTH, SUBJECT_LENGTH = 60, 400
+# What the column holds; a longer one of one row must not break the batch.
+REASON_LENGTH = 60
 
 
 class Ending(NamedTuple):

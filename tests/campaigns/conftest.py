@@ -6,7 +6,7 @@ from django.conf import LazySettings
 from django.utils import translation
 
 from brokers.models import Broker
-from campaigns.clock import VirtualClock
+from messaging.clock import VirtualClock
 from tests.building import NOW, a_broker, a_free_broker
 from tests.peers.counting import PROVIDER
 

@@ -12,8 +12,8 @@ from django.db.models import Min
 from django.test import override_settings
 
 from campaigns import engine
-from campaigns.clock import VirtualClock
 from campaigns.models import CampaignLog
+from messaging.clock import VirtualClock
 from tests.peers.counting import PROVIDER, end_calls
 
 PATIENCE = 60

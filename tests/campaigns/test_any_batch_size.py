@@ -18,10 +18,10 @@ from django.db.models import Model
 from brokers.models import Broker
 from campaigns import engine
 from campaigns.actions import pause, resume, save_steps
-from campaigns.clock import VirtualClock
 from campaigns.models import Campaign, CampaignLog, Enrollment
 from leads.actions import edit_lead, move_stage, record_permission
 from leads.models import Appointment, Lead, ScoreChange, StageTransition, Task
+from messaging.clock import VirtualClock
 from messaging.models import Message
 from tests.building import (
     DAY,

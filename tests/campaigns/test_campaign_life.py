@@ -8,8 +8,8 @@ import pytest
 from brokers.models import Broker
 from brokers.refusal import Refused
 from campaigns.actions import activate, complete, go_on_sending, pause, resume, stop_sending
-from campaigns.clock import VirtualClock
 from campaigns.models import Campaign, CampaignLog
+from messaging.clock import VirtualClock
 from tests.building import (
     DAY,
     HOUR,

@@ -7,8 +7,8 @@ import pytest
 from brokers.models import Broker
 from brokers.refusal import Refused
 from campaigns.actions import edit_campaign, fingerprint, pause, save_steps
-from campaigns.clock import VirtualClock
 from campaigns.models import Campaign, CampaignStep, CampaignVersion, Enrollment
+from messaging.clock import VirtualClock
 from tests.building import (
     HOUR,
     NOW,

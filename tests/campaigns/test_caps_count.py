@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from brokers.models import Broker
-from campaigns.clock import VirtualClock
 from leads.models import Lead
+from messaging.clock import VirtualClock
 from messaging.models import MessageStatus
 from tests.building import DAY, HOUR, NOW, a_broker, a_campaign, a_lead, a_user, enroll, log_of, run
 from tests.messages import a_message

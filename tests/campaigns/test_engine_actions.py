@@ -7,8 +7,8 @@ import pytest
 from django.conf import LazySettings
 
 from brokers.models import Broker
-from campaigns.clock import VirtualClock
 from leads.models import Appointment, Lead, StageTransition
+from messaging.clock import VirtualClock
 from messaging.models import Message
 from tests.building import (
     DAY,

@@ -12,9 +12,9 @@ from django.test.utils import CaptureQueriesContext
 
 from brokers.models import Broker
 from campaigns import engine
-from campaigns.clock import VirtualClock
 from campaigns.models import CampaignLog
 from leads.models import Lead
+from messaging.clock import VirtualClock
 from messaging.models import Message
 from tests.building import (
     DAY,

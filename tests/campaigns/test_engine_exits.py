@@ -8,10 +8,10 @@ import pytest
 
 from brokers.models import Broker
 from campaigns import engine
-from campaigns.clock import VirtualClock
 from campaigns.models import CampaignLog
 from leads.actions import edit_lead, move_stage, record_permission
 from leads.models import Lead
+from messaging.clock import VirtualClock
 from messaging.models import Message
 from messaging.unsubscribe import Link, unsubscribe
 from tests.building import (

@@ -9,11 +9,11 @@ import pytest
 from django.conf import LazySettings
 
 from brokers.models import Broker
-from campaigns.clock import VirtualClock
 from campaigns.deciding import decide_batch, due_groups
-from campaigns.dispatching import STALE_AFTER
 from campaigns.engine import TIME_LIMIT
 from messaging.base import Envelope, Outcome
+from messaging.clock import VirtualClock
+from messaging.dispatching import STALE_AFTER
 from messaging.models import ChannelAccount, Message
 from messaging.sandbox import Sandbox
 from tests.building import (

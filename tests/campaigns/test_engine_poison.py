@@ -9,9 +9,9 @@ from django.conf import LazySettings
 from django.db.models import JSONField, Value
 
 from brokers.models import Broker
-from campaigns.clock import VirtualClock
 from campaigns.models import Campaign, CampaignStep
 from leads.models import Lead
+from messaging.clock import VirtualClock
 from messaging.models import Message
 from templates_app.models import MessageTemplate
 from tests.building import (

@@ -6,9 +6,9 @@ import pytest
 
 from brokers.models import Broker
 from campaigns.actions import pause, resume
-from campaigns.clock import VirtualClock
 from campaigns.models import CampaignLog
 from leads.models import Lead
+from messaging.clock import VirtualClock
 from messaging.models import Message
 from tests.building import (
     DAY,

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from brokers.models import Broker
-from campaigns.clock import VirtualClock
 from campaigns.models import CampaignLog
 from leads.actions import edit_lead, mark_unreachable, record_permission
 from leads.models import Appointment, Lead, Task
+from messaging.clock import VirtualClock
 from messaging.models import ChannelAccount, Message
 from templates_app.models import MessageTemplate
 from tests.building import (

@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 
 from brokers.models import Broker
-from campaigns.clock import VirtualClock
 from leads.models import Lead
 from messaging.base import Event
+from messaging.clock import VirtualClock
 from messaging.inbound import receive_event
 from messaging.models import ChannelAccount, Message
 from messaging.phone import answer_as_lead

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from brokers.models import Broker
-from campaigns.clock import VirtualClock
 from leads.models import Appointment, Lead
+from messaging.clock import VirtualClock
 from messaging.models import ChannelAccount, Message
 from tests.building import (
     HOUR,

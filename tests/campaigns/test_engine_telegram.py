@@ -7,10 +7,10 @@ import pytest
 from django.conf import LazySettings
 
 from brokers.models import Broker
-from campaigns import dispatching
-from campaigns.clock import VirtualClock
 from campaigns.models import CampaignLog
 from leads.models import ContactPermission, Lead
+from messaging import dispatching
+from messaging.clock import VirtualClock
 from messaging.links import telegram_link
 from messaging.models import ChannelAccount, Message
 from tests.building import (

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from brokers.models import Broker
-from campaigns.clock import VirtualClock
 from campaigns.models import CampaignLog, Enrollment
+from messaging.clock import VirtualClock
 from messaging.models import ACCEPTED, Message
 from tests.building import (
     HOUR,

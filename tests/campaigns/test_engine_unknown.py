@@ -9,12 +9,12 @@ from django.conf import LazySettings
 from django.db import transaction
 
 from brokers.models import Broker
-from campaigns.clock import VirtualClock
 from campaigns.deciding import CALL_LEASE, SEND_LEASE, Decided, decide_batch, due_groups
-from campaigns.dispatching import dispatch_all
 from campaigns.models import CampaignLog
 from campaigns.settling import settle
 from leads.models import Lead
+from messaging.clock import VirtualClock
+from messaging.dispatching import dispatch_all
 from messaging.models import Message
 from tests.building import (
     HOUR,

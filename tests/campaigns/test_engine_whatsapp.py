@@ -16,9 +16,9 @@ from django.test.utils import CaptureQueriesContext
 
 from brokers.models import Broker
 from campaigns.actions.unknowns import send_again
-from campaigns.clock import VirtualClock
 from leads.models import Lead
 from messaging.base import Event
+from messaging.clock import VirtualClock
 from messaging.inbound import receive_event
 from messaging.models import ChannelAccount, Message
 from messaging.policy import WHATSAPP_WINDOW

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from brokers.models import Broker
-from campaigns.clock import VirtualClock
 from campaigns.models import Campaign, Enrollment
 from leads.models import Lead
+from messaging.clock import VirtualClock
 from tests.building import DAY, NOW, a_campaign, a_lead, enroll, run
 from tests.many import copies_of_lead
 

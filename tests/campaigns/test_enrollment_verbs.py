@@ -21,13 +21,13 @@ from campaigns.actions import (
     stop_enrollment,
 )
 from campaigns.actions.locking import locked_enrollment
-from campaigns.clock import VirtualClock
 from campaigns.deciding import SEND_LEASE, Decided, decide_batch, due_groups
-from campaigns.dispatching import dispatch_all
 from campaigns.models import Campaign, CampaignLog, Enrollment
 from campaigns.settling import settle
 from leads.actions import delete_lead
 from leads.models import Lead
+from messaging.clock import VirtualClock
+from messaging.dispatching import dispatch_all
 from messaging.models import Message
 from tests.building import (
     DAY,

@@ -34,11 +34,11 @@ from campaigns.actions import (
     stop_platform,
     stop_sending,
 )
-from campaigns.clock import VirtualClock
 from campaigns.models import Campaign, CampaignLog, Enrollment
 from leads.actions import assign_leads, edit_lead, move_stage, record_permission
 from leads.models import Lead
 from messaging.base import Event
+from messaging.clock import VirtualClock
 from messaging.inbound import receive_event
 from messaging.models import ChannelAccount, Message
 from tests.building import (

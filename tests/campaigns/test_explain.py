@@ -10,13 +10,13 @@ from django.utils import translation
 from brokers.models import Broker
 from brokers.refusal import Refused
 from campaigns.actions import leave_unknown, pause, stop_platform, stop_sending
-from campaigns.clock import VirtualClock
 from campaigns.explain import Explanation, NextDecision, explain
 from campaigns.models import Campaign
 from campaigns.reasons import CHECKS, ENTRY_REMEDIES, REASONS
 from campaigns.telling import as_text
 from leads.actions import edit_lead, record_permission
 from leads.models import Lead
+from messaging.clock import VirtualClock
 from messaging.models import ChannelAccount
 from tests.building import (
     DAY,

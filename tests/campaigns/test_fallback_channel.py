@@ -8,13 +8,13 @@ import pytest
 
 from brokers.models import Broker
 from campaigns.actions import activate, save_steps
-from campaigns.clock import VirtualClock
 from campaigns.deciding import SEND_LEASE, decide_batch, due_groups
-from campaigns.dispatching import dispatch_all
 from campaigns.models import Campaign, CampaignLog
 from campaigns.settling import settle
 from leads.actions import edit_lead, mark_unreachable, record_permission
 from leads.models import Appointment, Lead
+from messaging.clock import VirtualClock
+from messaging.dispatching import dispatch_all
 from messaging.models import ChannelAccount, Message
 from templates_app.models import MessageTemplate
 from tests.building import (

@@ -8,9 +8,9 @@ from django.test import Client
 from brokers.models import Broker, Role
 from brokers.refusal import Refused
 from campaigns.actions import Launch, go_live, launch_preview
-from campaigns.clock import VirtualClock
 from campaigns.models import Enrollment
 from leads.actions import record_permission
+from messaging.clock import VirtualClock
 from messaging.models import ChannelAccount, Message
 from tests.brokers.admin_pages import admin_url, said, signed_in
 from tests.building import (

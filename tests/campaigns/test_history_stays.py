@@ -14,8 +14,8 @@ from campaigns.actions import (
     save_steps,
     stop_enrollment,
 )
-from campaigns.clock import VirtualClock
 from campaigns.models import Campaign, CampaignLog, CampaignStep, CampaignVersion, Enrollment
+from messaging.clock import VirtualClock
 from messaging.models import Message
 from tests.building import HOUR, a_campaign, broken, enroll, message_step, run, some_leads
 

@@ -10,9 +10,9 @@ from pytest_django import DjangoDbBlocker
 
 from brokers.models import Broker
 from campaigns import engine
-from campaigns.clock import VirtualClock
 from campaigns.models import CampaignLog, Enrollment
 from leads.models import Lead
+from messaging.clock import VirtualClock
 from messaging.models import Message
 from tests.building import DAY, HOUR, NOW, a_broker, a_campaign, a_lead, enroll, message_step
 from tests.many import analyze, committed_rows, copies, copies_of_lead

@@ -8,9 +8,9 @@ from django.conf import LazySettings
 from django.db import IntegrityError, connection, transaction
 
 from brokers.models import Broker
-from campaigns.clock import VirtualClock
 from campaigns.models import CampaignLog
 from messaging.base import Envelope, Outcome
+from messaging.clock import VirtualClock
 from messaging.models import Message
 from messaging.sandbox import Sandbox
 from tests.building import (

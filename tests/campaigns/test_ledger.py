@@ -11,14 +11,14 @@ from django.test.utils import CaptureQueriesContext
 
 from brokers.models import Broker
 from campaigns.actions import confirm_delivered, edit_campaign, leave_unknown, send_again, stop_enrollment
-from campaigns.clock import VirtualClock
 from campaigns.deciding import decide_batch, due_groups
-from campaigns.dispatching import dispatch_all
 from campaigns.ledger import invariants, verify
 from campaigns.models import CampaignLog
 from campaigns.settling import settle
 from leads.actions import edit_lead, move_stage, record_inbound
 from leads.models import Lead
+from messaging.clock import VirtualClock
+from messaging.dispatching import dispatch_all
 from tests.building import (
     DAY,
     HOUR,

@@ -12,7 +12,7 @@ import pytest
 from django.conf import LazySettings
 
 from campaigns import engine
-from campaigns.clock import VirtualClock
+from messaging.clock import VirtualClock
 from tests.building import a_campaign, a_free_broker, enroll, message_step, some_leads
 from tests.many import analyze
 

@@ -18,10 +18,10 @@ from campaigns.actions import (
     stop_platform,
     stop_sending,
 )
-from campaigns.clock import VirtualClock
 from campaigns.deciding import decide_batch, due_groups
 from campaigns.explain import explain
 from campaigns.models import Campaign, CampaignLog
+from messaging.clock import VirtualClock
 from tests.building import (
     DAY,
     HOUR,

@@ -9,12 +9,12 @@ from django.conf import LazySettings
 
 from brokers.models import Broker
 from campaigns.actions import pause, stop_enrollment
-from campaigns.clock import VirtualClock
 from campaigns.deciding import decide_batch
 from campaigns.division import Group
 from campaigns.explain import explain
 from campaigns.models import Campaign, CampaignLog
 from leads.models import Appointment, Lead
+from messaging.clock import VirtualClock
 from messaging.models import ChannelAccount
 from messaging.policy import YIELDS_FOR
 from tests.building import (

@@ -15,13 +15,13 @@ from brokers.refusal import Refused
 from campaigns import sql
 from campaigns.actions import Backlog, backlog, pause, resume, save_steps
 from campaigns.actions.locking import locked
-from campaigns.clock import VirtualClock
 from campaigns.deciding import decide_batch, due_groups
-from campaigns.dispatching import dispatch_all
 from campaigns.models import Campaign, CampaignLog, CampaignStatus
 from campaigns.settling import settle
 from leads.actions import delete_lead, edit_lead, move_stage
 from leads.models import Lead
+from messaging.clock import VirtualClock
+from messaging.dispatching import dispatch_all
 from tests.building import (
     DAY,
     HOUR,

@@ -8,11 +8,11 @@ from django.test.utils import CaptureQueriesContext
 
 from brokers.models import Broker
 from brokers.refusal import Refused
-from campaigns.clock import VirtualClock
 from campaigns.filters import StepFilter, held_conditions
 from campaigns.models import Campaign, CampaignLog
 from leads.filters import LeadFilter
 from leads.models import Lead
+from messaging.clock import VirtualClock
 from messaging.models import Message
 from tests.building import (
     DAY,

@@ -8,12 +8,12 @@ import pytest
 
 from brokers.models import Broker
 from campaigns.actions import edit_campaign
-from campaigns.clock import VirtualClock
 from campaigns.enrollment import enroll_leads
 from campaigns.models import Campaign
 from leads.actions import edit_lead, move_stage
 from leads.filters import LeadFilter
 from leads.models import Lead
+from messaging.clock import VirtualClock
 from tests.building import DAY, HOUR, NOW, a_campaign, a_lead, enrolment_of, logs, message_step, now_of, run
 
 pytestmark = pytest.mark.django_db

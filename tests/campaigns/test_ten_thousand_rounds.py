@@ -13,7 +13,7 @@ from django.conf import LazySettings
 from django.db import connection
 
 from campaigns import engine
-from campaigns.clock import VirtualClock
+from messaging.clock import VirtualClock
 from messaging.models import Message
 from tests.building import DAY, NOW, a_broker, a_campaign, a_lead, broken, enroll, message_step
 from tests.deadlocks import no_deadlock, report_what_happened

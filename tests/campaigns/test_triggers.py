@@ -7,11 +7,11 @@ import pytest
 
 from brokers.models import Broker
 from campaigns.actions import pause, resume
-from campaigns.clock import VirtualClock
 from campaigns.models import Campaign, Enrollment
 from campaigns.triggers import fire
 from leads.actions import edit_lead, move_stage, rescore
 from leads.models import Lead, ScoreChange
+from messaging.clock import VirtualClock
 from tests.building import (
     DAY,
     HOUR,

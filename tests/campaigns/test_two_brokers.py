@@ -8,11 +8,11 @@ from django.conf import LazySettings
 from brokers.models import Broker
 from campaigns import engine
 from campaigns.actions import activate, matching_leads, pause, resume
-from campaigns.clock import VirtualClock
 from campaigns.models import Campaign, CampaignLog, Enrollment
 from campaigns.triggers import fire
 from leads.actions import edit_lead, move_stage, record_permission
 from leads.models import Appointment, Lead, Task
+from messaging.clock import VirtualClock
 from messaging.models import Message
 from tests.building import (
     DAY,

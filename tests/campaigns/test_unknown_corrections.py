@@ -15,14 +15,14 @@ from django.test.utils import CaptureQueriesContext
 from brokers.models import Broker
 from brokers.refusal import Refused
 from campaigns.actions import confirm_delivered, leave_unknown, send_again
-from campaigns.clock import VirtualClock
 from campaigns.correcting import TOLD_WITHIN, correct_unsettled
 from campaigns.deciding import CALL_LEASE, SEND_LEASE, decide_batch, due_groups
-from campaigns.dispatching import dispatch_all
 from campaigns.models import CampaignLog
 from campaigns.settling import settle
 from leads.models import Lead
 from messaging.base import Event
+from messaging.clock import VirtualClock
+from messaging.dispatching import dispatch_all
 from messaging.inbound import receive_event
 from messaging.models import ChannelAccount, Message
 from tests.building import (

@@ -19,11 +19,11 @@ from campaigns.actions import (
     stop_platform,
     stop_sending,
 )
-from campaigns.clock import VirtualClock
 from campaigns.deciding import SEND_LEASE
 from campaigns.models import CampaignLog
 from leads.actions import delete_lead, edit_lead, record_permission
 from leads.models import Lead
+from messaging.clock import VirtualClock
 from messaging.models import ChannelAccount, Message
 from tests.building import (
     DAY,

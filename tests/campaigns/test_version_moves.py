@@ -21,13 +21,13 @@ from campaigns.actions import (
     save_steps,
     versions_in_use,
 )
-from campaigns.clock import VirtualClock
 from campaigns.deciding import decide_batch, due_groups
-from campaigns.dispatching import dispatch_all
 from campaigns.models import Campaign, CampaignLog, Enrollment
 from campaigns.settling import settle
 from leads.actions import move_stage
 from leads.models import Lead
+from messaging.clock import VirtualClock
+from messaging.dispatching import dispatch_all
 from tests.building import (
     DAY,
     HOUR,

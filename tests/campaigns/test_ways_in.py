@@ -11,11 +11,11 @@ from django.test import Client
 
 from brokers.models import Broker
 from campaigns.actions import activate, enroll_again, pause, resume, stop_enrollment
-from campaigns.clock import VirtualClock
 from campaigns.models import Campaign, CampaignLog
 from campaigns.tasks import run_pass
 from leads.actions import edit_lead, move_stage
 from leads.models import Lead
+from messaging.clock import VirtualClock
 from messaging.models import Message
 from tests.brokers.admin_pages import admin_url, form_data, signed_in
 from tests.building import (

@@ -12,12 +12,12 @@ from django.db import connection, transaction
 from brokers.models import Broker
 from campaigns import engine
 from campaigns.actions import pause
-from campaigns.clock import SystemClock, VirtualClock
 from campaigns.deciding import decide_batch, due_groups
 from campaigns.models import Campaign, CampaignLog, Enrollment
 from campaigns.triggers import fire
 from leads.actions import edit_lead, move_stage
 from leads.models import Lead, StageTransition
+from messaging.clock import SystemClock, VirtualClock
 from messaging.models import Message
 from tests.building import (
     DAY,

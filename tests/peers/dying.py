@@ -19,8 +19,8 @@ from django.db import connection
 
 from brokers.models import Broker
 from campaigns import engine
-from campaigns.clock import VirtualClock
 from messaging.base import Envelope, Outcome
+from messaging.clock import VirtualClock
 from tests.peers.counting import Counting, append
 
 # The functions of the engine that give a point its name.

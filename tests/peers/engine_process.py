@@ -8,12 +8,12 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from campaigns import triggers
-from campaigns.clock import SystemClock
 from campaigns.deciding import decide_batch, due_groups
 from campaigns.engine import run
 from campaigns.models import CampaignLog
 from campaigns.settling import settle
 from messaging.base import Envelope, Outcome, OutcomeKind
+from messaging.clock import SystemClock
 from tests.peers.counting import Counting
 
 LATENCY = 0.03

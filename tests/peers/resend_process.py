@@ -9,8 +9,8 @@ import django
 def main() -> None:
     django.setup()
     from campaigns.actions import send_again
-    from campaigns.clock import VirtualClock
     from campaigns.models import CampaignLog
+    from messaging.clock import VirtualClock
     from tests.peers.counting import use_counting
 
     use_counting()

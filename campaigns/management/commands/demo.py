@@ -10,11 +10,11 @@ from tqdm import tqdm
 
 from brokers.commands import Command as BaseCommand
 from brokers.models import Broker
-from campaigns.clock import VirtualClock
 from campaigns.demo.play import DAYS, play_fortnight, prepare_leads
 from campaigns.demo.report import report, report_text
 from campaigns.demo.seed import SLUG, found_aurora, start_campaigns
 from leads.importer.writing import import_leads
+from messaging.clock import VirtualClock
 
 LEADS_FILE = settings.BASE_DIR / "examples" / "leads.csv"
 LOGINS_FILE = settings.VAR_DIR / "demo-logins.txt"

@@ -8,12 +8,12 @@ from django.db import transaction
 
 from brokers.commands import Command as BaseCommand
 from brokers.refusal import Refused
-from campaigns.clock import SystemClock
 from campaigns.engine import work_off
 from campaigns.enrollment import chosen_leads, enroll_leads
 from campaigns.models import Campaign, Trigger
 from leads.filters import LeadFilter
 from leads.models import Lead
+from messaging.clock import SystemClock
 
 
 class Command(BaseCommand):

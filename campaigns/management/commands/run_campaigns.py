@@ -10,8 +10,8 @@ from django.db import OperationalError, connection
 from brokers.actions import find_broker
 from brokers.commands import Command as BaseCommand
 from brokers.models import Broker
-from campaigns.clock import SystemClock
 from campaigns.engine import Pass, run
+from messaging.clock import SystemClock
 
 EVERY = timedelta(seconds=5)
 

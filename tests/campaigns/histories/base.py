@@ -11,10 +11,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from brokers.models import Broker
 from brokers.refusal import Refused
 from campaigns.backoff import retry_at
-from campaigns.clock import VirtualClock
 from campaigns.deciding import Dispatch
 from campaigns.models import Campaign, CampaignLog, Enrollment
 from leads.models import Lead
+from messaging.clock import VirtualClock
 from tests.building import NOW, broken, now_of
 from tests.campaigns.histories import stories
 from tests.campaigns.histories.comparing import differences, key_of, row_of

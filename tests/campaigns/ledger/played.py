@@ -5,10 +5,10 @@ from typing import Any
 
 from brokers.models import Broker
 from campaigns.actions import complete, move_enrollments, save_steps, send_again, stop_enrollment
-from campaigns.clock import VirtualClock
 from campaigns.deciding import decide_batch, due_groups
 from leads.actions import record_permission
 from leads.models import Lead
+from messaging.clock import VirtualClock
 from messaging.models import ChannelAccount
 from tests.building import (
     DAY,

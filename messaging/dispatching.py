@@ -1,4 +1,5 @@
-"""The second third of a batch: hand the committed contacts to their providers. No transaction is open here."""
+"""Hand committed messages to their providers: the second third of a batch, or one that a person wrote. No transaction
+is open here."""
 
 import logging
 import threading
@@ -6,33 +7,51 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import lru_cache
 from math import isfinite
+from typing import Generic, TypeVar
 
 from django.conf import settings
 
-from campaigns.clock import Clock
-from campaigns.deciding import CANCELLED, Dispatch
-from campaigns.pacing import turn_of
-from messaging.base import Adapter, Outcome, OutcomeKind
+from messaging.base import Adapter, Envelope, Outcome, OutcomeKind
+from messaging.clock import Clock
 from messaging.models import ChannelAccount
+from messaging.pacing import turn_of
 from messaging.providers import adapter_for
 
 logger = logging.getLogger(__name__)
 
 STALE_AFTER = timedelta(seconds=5)
+# Those five seconds, and the longest that a provider's adapter may take for one message.
+SEND_LEASE = timedelta(minutes=5)
+# The code of a contact that its worker was too late for; no provider was asked.
+CANCELLED = "cancelled"
 # The longest that a whole account stands still, and that one recipient is left alone.
 LONGEST_PAUSE = timedelta(days=1).total_seconds()
 LONGEST_REST = timedelta(days=7).total_seconds()
 # Nobody was asked: the row goes back and is decided anew.
 TOO_LATE = Outcome(OutcomeKind.REFUSED_FOR_NOW, code=CANCELLED)
 
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A committed message to a lead: what to send, over which account, not before `slot_at`."""
+
+    lead_id: int
+    account: ChannelAccount
+    envelope: Envelope
+    slot_at: datetime
+
+
+S = TypeVar("S", bound=Sending)
+
 _adapters: dict[int, tuple[ChannelAccount, str, Adapter]] = {}
 _adapters_lock = threading.Lock()
 
 
-def dispatch_all(dispatches: Sequence[Dispatch], clock: Clock) -> list[tuple[Dispatch, Outcome]]:
+def dispatch_all(dispatches: Sequence[S], clock: Clock) -> list[tuple[S, Outcome]]:
     """Send each once, many at a time, in the order of their slots; one outcome for each, whatever happens.
 
     The five seconds count from here, where the decision has just been committed: until then its leads were locked.
@@ -41,7 +60,7 @@ def dispatch_all(dispatches: Sequence[Dispatch], clock: Clock) -> list[tuple[Dis
         return []
     line = _Line(dispatches, settings.SENDER_THREADS)
     decided_at = clock.now()
-    outcomes: list[tuple[Dispatch, Outcome]] = []
+    outcomes: list[tuple[S, Outcome]] = []
 
     def work() -> None:
         while (dispatch := line.take()) is not None:
@@ -56,20 +75,20 @@ def dispatch_all(dispatches: Sequence[Dispatch], clock: Clock) -> list[tuple[Dis
     return outcomes
 
 
-class _Line:
+class _Line(Generic[S]):
     """Contacts waiting to be sent, in turn by account: a provider that takes its time delays only its own account,
     which never holds more than its share of the threads."""
 
-    def __init__(self, dispatches: Sequence[Dispatch], threads: int) -> None:
+    def __init__(self, dispatches: Sequence[S], threads: int) -> None:
         self._lock = threading.Lock()
-        self._waiting: dict[int, deque[Dispatch]] = {}
+        self._waiting: dict[int, deque[S]] = {}
         for dispatch in sorted(dispatches, key=lambda dispatch: dispatch.slot_at):
             self._waiting.setdefault(dispatch.account.pk, deque()).append(dispatch)
         self._share = max(1, threads // len(self._waiting))
         self._under_way = dict.fromkeys(self._waiting, 0)
         self._held: set[int] = set()
 
-    def take(self) -> Dispatch | None:
+    def take(self) -> S | None:
         """The next one of the account that has the fewest under way; None when every account is at its share: who is
         sending for it goes on with it."""
         with self._lock:
@@ -80,13 +99,13 @@ class _Line:
             self._under_way[account] += 1
             return self._waiting[account].popleft()
 
-    def done(self, dispatch: Dispatch, outcome: Outcome) -> None:
+    def done(self, dispatch: Sending, outcome: Outcome) -> None:
         with self._lock:
             self._under_way[dispatch.account.pk] -= 1
             if outcome.retry_after:
                 self._held.add(dispatch.account.pk)
 
-    def is_held(self, dispatch: Dispatch) -> bool:
+    def is_held(self, dispatch: Sending) -> bool:
         """Whether the provider asked for a pause meanwhile: the rest of this account's line waits for its end."""
         return dispatch.account.pk in self._held
 
@@ -96,7 +115,7 @@ def _turn(account: ChannelAccount, clock: Clock) -> AbstractContextManager[None]
     return nullcontext() if clock.is_virtual else turn_of(account)
 
 
-def _send(dispatch: Dispatch) -> Outcome:
+def _send(dispatch: Sending) -> Outcome:
     """A failure of our own adapter is an outcome nobody can know; it must not take others with it."""
     try:
         return _sound(adapter(dispatch.account).send(dispatch.envelope))
