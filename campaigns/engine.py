@@ -25,6 +25,7 @@ from messaging.base import Outcome
 from messaging.clock import Clock
 from messaging.dispatching import CANCELLED, dispatch_all
 from messaging.policy import CALL
+from messaging.writing import settle_unfinished
 
 logger = logging.getLogger(__name__)
 
@@ -90,9 +91,10 @@ def work_off(*, clock: Clock, broker: Broker, limit: int | None = None) -> Pass:
 
 
 def settle_due(*, broker_id: int | None, clock: Clock) -> None:
-    """Calls that have ended, leases that ran out and what was learnt of unknown outcomes, until none is left."""
+    """Calls that have ended, leases that ran out, those of people's messages too, and what was learnt of unknown
+    outcomes, until none is left."""
     batch = settings.ENGINE_BATCH
-    for verb in (settle_calls, settle_expired, settle_resent_calls, correct_unsettled):
+    for verb in (settle_calls, settle_expired, settle_resent_calls, correct_unsettled, settle_unfinished):
         while verb(batch=batch, broker_id=broker_id, now=clock.now()) == batch:
             pass
 

@@ -19,10 +19,11 @@ from leads.links import booking_url
 from leads.models.work import new_token
 from leads.zones import local_zone
 from messaging.accounts import Accounts
-from messaging.facts import Permissions, contact_facts, load_permissions, open_conversations
+from messaging.facts import Permissions, contact_facts, heard_at, load_permissions, open_conversations
 from messaging.links import telegram_link
 from messaging.models import ChannelAccount
 from messaging.policy import TELEGRAM, WEEK, WHATSAPP, ContactFacts, address_of
+from messaging.providers import rest_of
 from messaging.unsubscribe import unsubscribe_url
 from templates_app.variables import Surroundings
 from templates_app.variants import Template, Templates
@@ -83,6 +84,7 @@ class _Batch:
     properties: dict[int, str] = field(default_factory=dict)
     appointments: dict[int, datetime] = field(default_factory=dict)
     conversations: set[tuple[int, int]] = field(default_factory=set)
+    heard: dict[int, datetime] = field(default_factory=dict)
 
 
 def load(log_ids: Sequence[int], now: datetime, *, is_ranked: bool = True) -> list[Due]:
@@ -140,6 +142,8 @@ def _load_batch(
     _load_rarer(batch, leads, now)
     if WHATSAPP in {channel for channel, _template in ways}:
         batch.conversations = open_conversations(leads, now)
+    if batch.accounts.rest_on(TELEGRAM):
+        batch.heard = heard_at(leads, TELEGRAM, now)
     return batch
 
 
@@ -225,7 +229,14 @@ def _contact(
         reserved=row.rivals,
         window_open=_is_window_open(row, lead, channel, batch, account),
         has_provider_template=template is not None and bool(template.provider_template_id),
+        free_at=_free_at(lead, channel, batch, account),
     )
+
+
+def _free_at(lead: LeadFacts, channel: str, batch: _Batch, account: ChannelAccount | None) -> datetime | None:
+    heard = batch.heard.get(lead.id) if channel == TELEGRAM else None
+    rest = rest_of(account) if heard and account else None
+    return heard + rest if heard and rest else None
 
 
 def _is_window_open(row: Row, lead: LeadFacts, channel: str, batch: _Batch, account: ChannelAccount | None) -> bool:
@@ -237,9 +248,8 @@ def _is_window_open(row: Row, lead: LeadFacts, channel: str, batch: _Batch, acco
 
 def _purpose(lead: LeadFacts, template: Template | None, batch: _Batch) -> str:
     """A campaign's step is transactional only while the lead has a live appointment that its template speaks of."""
-    if template is None or template.purpose != "transactional" or lead.id not in batch.appointments:
-        return "marketing"
-    return "transactional" if template.variables & {"appointment_date", "appointment_time"} else "marketing"
+    is_transactional = template is not None and template.is_about_appointment and lead.id in batch.appointments
+    return "transactional" if is_transactional else "marketing"
 
 
 def _surroundings(

@@ -78,6 +78,7 @@ CHECKS = {
     "treatment": _("The treatment allows it"),
     "whatsapp": _("WhatsApp takes it"),
     "window": _("It is within the contact hours"),
+    "chat": _("Telegram takes another message for the chat"),
     "one_channel": _("No other channel was used lately"),
     "caps": _("The lead was not contacted too often"),
     "fallback": _("The step's other channel takes its place"),

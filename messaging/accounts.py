@@ -9,6 +9,7 @@ from django.db import transaction
 from brokers.actions import create_broker
 from brokers.models import Broker
 from messaging.models import ChannelAccount
+from messaging.providers import rest_of
 from templates_app.models import Channel
 
 
@@ -56,6 +57,10 @@ class Accounts:
 
     def get(self, broker_id: int, channel: str, sandbox: bool) -> ChannelAccount | None:
         return self._best.get((broker_id, channel, sandbox))
+
+    def rest_on(self, channel: str) -> bool:
+        """Whether one of them uses a provider that wants addresses on this channel left alone for a while."""
+        return any(rest_of(row) is not None for (_broker, on, _side), row in self._best.items() if on == channel)
 
 
 def is_on_sandbox(broker_id: int, channel: str) -> bool:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple
@@ -47,7 +47,7 @@ class Envelope:
 
     For channels that take one's own words only for a while after the lead wrote: `window_open` is whether they do now,
     else `provider_template_id` goes out, filled with `variables`: what the text's variables became, each once, in the
-    order in which they first appear in it.
+    order in which they first appear in it. `is_automatic` is whether no person wrote it.
     """
 
     message_id: int
@@ -62,6 +62,7 @@ class Envelope:
     provider_template_id: str = ""
     variables: tuple[str, ...] = ()
     window_open: bool = False
+    is_automatic: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,8 @@ class Adapter:
     credentials: ClassVar[tuple[Credential, ...]] = ()
     # Messages a second of a new account; None is as fast as the provider takes them.
     default_rate: ClassVar[Decimal | None] = None
+    # How long one address is left alone after a message, whatever the account may send in all.
+    rest: ClassVar[timedelta | None] = None
 
     def __init__(self, account: ChannelAccount) -> None:
         self.account = account

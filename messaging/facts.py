@@ -8,6 +8,7 @@ from typing import Any
 
 from brokers.models import Broker
 from messaging import sql
+from messaging.dispatching import SEND_LEASE
 from messaging.jurisdictions import law_for
 from messaging.policy import WHATSAPP, WHATSAPP_WINDOW, ContactFacts, Permission, address_of
 
@@ -48,6 +49,13 @@ def open_conversations(leads: Sequence[int], now: datetime) -> set[tuple[int, in
     return set(sql.rows(sql.OPEN_CONVERSATIONS, params))
 
 
+def heard_at(leads: Sequence[int], channel: str, now: datetime) -> dict[int, datetime]:
+    """When these leads were last written to over the channel, by anybody: the moment after which nothing was sent. Only
+    of the last minutes. The leads must be locked, so that nobody else begins meanwhile."""
+    params = {"leads": list(leads), "channel": channel, "since": now - SEND_LEASE, "now": now}
+    return dict(sql.rows(sql.HEARD, params))
+
+
 def contact_facts(
     *,
     lead: Any,
@@ -60,6 +68,7 @@ def contact_facts(
     reserved: int = 0,
     window_open: bool = True,
     has_provider_template: bool = False,
+    free_at: datetime | None = None,
 ) -> ContactFacts:
     """The facts of one contact, the law of where the lead is among them. `lead` is a Lead or has its columns."""
     law = law_for(
@@ -83,6 +92,7 @@ def contact_facts(
         window_open=window_open,
         has_provider_template=has_provider_template,
         recent_channels=recent_channels,
+        free_at=free_at,
         contacts_a_day=law.contacts_a_day,
         one_channel_days=law.one_channel_days,
         needs_grant=law.needs_grant,

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from brokers.models import OutboxEvent
 from brokers.refusal import Refused
-from leads.actions import create_task, record_inbound, record_permission
+from leads.actions import create_task, record_inbound, record_permission, record_written
 from leads.models import Lead
 from messaging import optout
 from messaging.arrivals import follow_link, is_welcome, welcome
@@ -250,7 +250,7 @@ def _apply_revoked(account: ChannelAccount, stored: WebhookEvent, event: Event, 
 def _heed_opt_out(lead: Lead, message: Message, answered: Message | None, now: datetime) -> None:
     """An opt-out ends marketing on every channel; what only reads like one becomes a person's task."""
     is_about_appointment = (
-        answered is not None and answered.purpose == "transactional" and optout.may_mean_appointment(message.body)
+        answered is not None and _is_about_appointment(answered) and optout.may_mean_appointment(message.body)
     )
     if optout.is_opt_out(message.body) and not is_about_appointment:
         record_permission(
@@ -269,6 +269,12 @@ def _heed_opt_out(lead: Lead, message: Message, answered: Message | None, now: d
         create_task(lead=lead, title=title[:200], due_at=now, now=now, origin="opt_out")
 
 
+def _is_about_appointment(answered: Message) -> bool:
+    """What people answer in their own words may be about anything."""
+    is_own_words = answered.sent_by_id is not None and answered.template_id is None
+    return answered.purpose == "transactional" and not is_own_words
+
+
 def _newest_sent(lead: Lead, account: ChannelAccount) -> Message | None:
     """What the lead may be answering: the last thing we wrote to them."""
     ours = Message.objects.filter(lead=lead, direction=Direction.OUT, sandbox=account.sandbox)
@@ -285,7 +291,11 @@ def _apply_status(account: ChannelAccount, stored: WebhookEvent, event: Event, n
     if not _claim(stored, now):
         return
     moves = {"status": event.status, "code": event.code, "provider_id": _provider_id(event)}
-    if apply_status(message=message, now=now, **moves) and event.status == MessageStatus.FAILED:
+    if not apply_status(message=message, now=now, **moves):
+        return
+    if event.status in ACCEPTED and message.sent_by_id is not None:
+        record_written(lead=lead, at=message.created_at, now=now)
+    if event.status == MessageStatus.FAILED:
         where = {"channel": message.channel, "address": message.address}
         heed_refusal(lead=lead, code=event.code, now=now, **where)
 

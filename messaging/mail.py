@@ -130,7 +130,9 @@ def _mailbox(name: str, address: str) -> str:
 
 def _headers(envelope: Envelope, sender: str) -> dict[str, str]:
     """Auto-Submitted (RFC 3834) keeps vacation replies away; List-Unsubscribe-Post is RFC 8058."""
-    headers = {"Message-ID": message_id(envelope, sender), "Auto-Submitted": "auto-generated"}
+    headers = {"Message-ID": message_id(envelope, sender)}
+    if envelope.is_automatic:
+        headers["Auto-Submitted"] = "auto-generated"
     if envelope.unsubscribe_url:
         headers["List-Unsubscribe"] = f"<{envelope.unsubscribe_url}>"
         headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"

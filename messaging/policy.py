@@ -4,7 +4,7 @@ Pure: facts loaded per batch in, a verdict with every check that was made out. W
 (`Message.basis`). The rules are explained in docs/contact-rules.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +20,8 @@ YIELDS_FOR = timedelta(minutes=10)
 # After a lead's last message one may write in one's own words for 24 hours, counted from when WhatsApp got it; the
 # last minutes are left alone.
 WHATSAPP_WINDOW = DAY - timedelta(minutes=5)
+# What a person writes within so long after the lead's last message is an answer.
+ANSWER_WITHIN = DAY
 TELEGRAM, CALL, EMAIL, WHATSAPP = "telegram", "call", "email", "whatsapp"
 
 
@@ -40,7 +42,8 @@ class ContactFacts:
     """All that the policy looks at. `recent` are the automatic contacts of the last seven days, oldest first, and
     `recent_channels` what they went over; `reserved` is how many more are due from campaigns that go before this one;
     `window_open` is whether WhatsApp takes one's own words now, `has_provider_template` whether there is an approved
-    template in their place. `window` and what follows `recent_channels` are of the strictest law (see
+    template in their place; `free_at` is from when on the provider takes another message for this address. `window` and
+    what follows `recent_channels` are of the strictest law (see
     messaging.jurisdictions.Law).
     """
 
@@ -61,6 +64,7 @@ class ContactFacts:
     window_open: bool = True
     has_provider_template: bool = False
     recent_channels: Sequence[str] = ()
+    free_at: datetime | None = None
     contacts_a_day: int | None = None
     one_channel_days: int | None = None
     needs_grant: frozenset[str] = frozenset()
@@ -109,6 +113,28 @@ def judge(facts: ContactFacts, now: datetime) -> Verdict:
         if reason:
             return Verdict(tuple(checks), reason, revoked=reason == "opted_out")
     return _timing(facts, now, checks)
+
+
+def judge_person(facts: ContactFacts, now: datetime, *, said_at: datetime | None = None, override: str = "") -> Verdict:
+    """The same for what a person writes; `said_at` is the lead's last message. An answer to it is bound by address and
+    opt-out alone. Otherwise `override`, a reason, stands against wrong hours; nothing stands against an opt-out. The
+    brokerage's caps are for automatic contacts, those of the law bind people too. `recent` are contacts of every kind.
+    """
+    is_answer = is_answered_at(said_at, now)
+    checks: list[Check] = []
+    for check, reason in _asked_of_person(facts, said_at if is_answer else None):
+        checks.append(check)
+        if reason:
+            return Verdict(tuple(checks), reason, revoked=reason == "opted_out")
+    reason, until = ("", None) if is_answer else _moment_of_person(facts, now, override, checks)
+    if not reason and facts.free_at is not None and facts.free_at > now:
+        reason, until = "chat_busy", facts.free_at
+    return Verdict(tuple(checks), reason, until, rules=facts.rules)
+
+
+def is_answered_at(said_at: datetime | None, now: datetime) -> bool:
+    """Whether what a person writes now answers what the lead said then."""
+    return said_at is not None and now - said_at <= ANSWER_WITHIN
 
 
 def address_of(lead: Any, channel: str) -> str:
@@ -177,6 +203,28 @@ def _permission(facts: ContactFacts) -> tuple[Check, str]:
     return Check("permission", not is_missing, values), "no_consent" if is_missing else ""
 
 
+def _asked_of_person(facts: ContactFacts, answered: datetime | None) -> Iterator[tuple[Check, str]]:
+    """What is for ever, in this order; `answered` is the moment of the message that this answers."""
+    yield _address(facts)
+    yield _permission(facts)
+    yield _hold(facts) if answered is None else _opted_out_since(facts, answered)
+    if facts.channel == WHATSAPP:
+        yield _whatsapp(facts)
+
+
+def _opted_out_since(facts: ContactFacts, answered: datetime) -> tuple[Check, str]:
+    """Who asks for something after they opted out of marketing gets an answer; who opted out with their last message,
+    or since, gets none."""
+    rule = newest_permission(facts.permissions, facts.channel, "marketing") if facts.permissions else None
+    is_meant = rule is not None and rule.kind == "revoked" and rule.at >= answered
+    return Check("answer", not is_meant, {"to": answered.isoformat()}), "opted_out" if is_meant else ""
+
+
+def _hold(facts: ContactFacts) -> tuple[Check, str]:
+    is_held = facts.treatment == "hold"
+    return Check("treatment", not is_held, {"treatment": facts.treatment}), "hold" if is_held else ""
+
+
 def _treatment(facts: ContactFacts) -> tuple[Check, str]:
     refused = facts.channel == CALL and facts.treatment != "automated_call"
     return Check("treatment", not refused, {"treatment": facts.treatment}), "treatment" if refused else ""
@@ -212,9 +260,45 @@ def _timing(facts: ContactFacts, now: datetime, checks: list[Check]) -> Verdict:
         checks.append(Check("one_channel", False, values | _at("free_at", channel_free_at, now)))
         if channel_free_at > free_at:
             free_at, cap_reason = channel_free_at, "one_channel_a_week"
+    if facts.free_at is not None and facts.free_at > now:
+        checks.append(Check("chat", False, _at("free_at", facts.free_at, now)))
+        if facts.free_at > free_at:
+            free_at, cap_reason = facts.free_at, "chat_busy"
     if free_at > now:
         reason, opens_at = reason or cap_reason, next_opening(free_at, facts.window, zones)
     return Verdict(tuple(checks), reason, opens_at if reason else None, rules=facts.rules)
+
+
+def _moment_of_person(
+    facts: ContactFacts, now: datetime, override: str, checks: list[Check]
+) -> tuple[str, datetime | None]:
+    """Why now is not the moment for what is no answer, and from when on it would be. ('', None) when it is."""
+    zones = zones_of(facts)
+    opens_at = next_opening(now, facts.window, zones)
+    values: dict[str, Any] = {"zones": list(zones), "places": list(facts.places)}
+    checks.append(Check("window", opens_at == now, values | _at("opens_at", opens_at, now)))
+    free_at, reason = _allowed_by_law_at(facts, now)
+    values = {"24h": {"sent": sum(at >= now - DAY for at in facts.recent), "cap": facts.contacts_a_day}}
+    checks.append(Check("law", not reason, values | _at("free_at", free_at, now)))
+    if reason:
+        return reason, free_at
+    if opens_at == now or override:
+        return "", None
+    return ("outside_hours" if opens_at else "window_never_opens"), opens_at
+
+
+def _allowed_by_law_at(facts: ContactFacts, now: datetime) -> tuple[datetime, str]:
+    """When the law where the lead is allows another contact, and which of its rules does not now."""
+    if facts.purpose == "transactional":
+        return now, ""
+    free_at, reason = now, ""
+    inside = [at for at in facts.recent if at >= now - DAY]
+    if facts.contacts_a_day and len(inside) >= facts.contacts_a_day:
+        free_at, reason = inside[-facts.contacts_a_day] + DAY + timedelta(seconds=1), "frequency_cap"
+    channel_free_at = _channel_free_at(facts, now)
+    if channel_free_at is not None and channel_free_at > free_at:
+        free_at, reason = channel_free_at, "one_channel_a_week"
+    return free_at, reason
 
 
 def _channel_free_at(facts: ContactFacts, now: datetime) -> datetime | None:

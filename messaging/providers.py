@@ -1,5 +1,7 @@
 """From an account to the adapter that speaks to its provider."""
 
+from datetime import timedelta
+
 from django.conf import settings
 from django.utils.module_loading import import_string
 
@@ -24,3 +26,10 @@ def adapter_for(account: ChannelAccount) -> Adapter:
 
 def channels_of(provider: str) -> frozenset[str]:
     return adapter_class(provider).channels
+
+
+def rest_of(account: ChannelAccount) -> timedelta | None:
+    """How long its provider wants one address left alone after a message; None for a provider that nobody knows."""
+    path = settings.PROVIDERS.get(account.provider)
+    adapter: type[Adapter] | None = import_string(path) if path else None
+    return adapter.rest if adapter else None

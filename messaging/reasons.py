@@ -58,6 +58,10 @@ REASONS = {
     ),
     "outside_hours": Reason(_("It is outside the contact hours."), _("It goes out when they begin.")),
     "frequency_cap": Reason(_("The lead was contacted often enough lately."), _("It goes out when the cap allows.")),
+    "chat_busy": Reason(
+        _("Telegram takes one message a second for a chat, and has just got another one."),
+        _("It goes out right after."),
+    ),
     "paced": Reason(_("The account may not send more just now."), _("It goes out in the account's next slot.")),
     "cancelled": Reason(_("The worker was too late to send it."), _("It is decided anew at once.")),
     "too_many": Reason(
@@ -82,3 +86,37 @@ def sentence(code: str, among: Mapping[str, Reason] = REASONS) -> str:
     if reason is None:
         return gettext("The provider said: %(code)s") % {"code": code}
     return f"{reason.means} ({detail})" if detail else str(reason.means)
+
+
+# What a person who writes to a lead can do, where it is something else than what a campaign waits for.
+FOR_PEOPLE = {
+    "opted_out": _("Nobody writes to them; only the lead can give permission again."),
+    "hold": _("Change the treatment of the lead first."),
+    "needs_template": _(
+        "Choose a template that is approved there, use another channel, or wait until the lead writes."
+    ),
+    "outside_hours": _("Say why it cannot wait, or write when they begin."),
+    "window_never_opens": _("Say why it cannot wait, or correct the brokerage's contact window."),
+    "frequency_cap": _("The law where the lead is allows another contact later."),
+    "one_channel_a_week": _("Use the channel of the last contact, or wait."),
+    "missing_variable": _("Fill it in, or write in your own words."),
+    "template_inactive": _("Choose another one."),
+    "paced": _("Try again then."),
+    "chat_busy": _("Try again in a moment."),
+    "cancelled": _("Nobody got it; send it again."),
+    "too_long": _("Shorten the text."),
+    "refused": "",
+    "too_many": _("Nobody got it; try again in a moment."),
+    "marketing_limit": _("Nobody got it; try again after some days."),
+    "not_configured": _("Nobody got it; correct the account, then send it again."),
+    "connection_lost": _("Nobody got it; send it again."),
+    "refused_for_now": _("Nobody got it; send it again."),
+}
+
+
+def remedy_for_people(code: str) -> str:
+    """What a person can do who wants to write; '' for words that are the provider's own."""
+    kind = code.partition(":")[0]
+    if kind in FOR_PEOPLE:
+        return str(FOR_PEOPLE[kind])
+    return str(REASONS[kind].remedy) if kind in REASONS else ""

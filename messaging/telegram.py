@@ -3,6 +3,7 @@
 import hmac
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, ClassVar, cast
@@ -51,6 +52,7 @@ class Telegram(Adapter):
         ),
     )
     default_rate = Decimal(30)
+    rest = timedelta(seconds=1)
     # Seconds. Giving up on an answer leaves the outcome unknown.
     waits: ClassVar[dict[str, float]] = {"connect": 5.0, "write": 10.0, "read": 20.0, "pool": 5.0}
 

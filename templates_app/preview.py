@@ -1,4 +1,4 @@
-"""What a template would say to one lead, now."""
+"""What a template says to one lead, now."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,36 +9,48 @@ from django.utils.translation import gettext as _
 from brokers.refusal import Refused
 from leads.models import Lead
 from leads.zones import local_zone
-from templates_app.merge import CompiledText, MissingVariable, compile_text
+from templates_app.merge import CompiledText, MissingVariable
 from templates_app.models import MessageTemplate
 from templates_app.variables import Surroundings, values_for
+from templates_app.variants import Template, compiled
 
 # Links that are made for one dispatch only; here they lead nowhere.
 SAMPLE_LINK = f"{settings.PUBLIC_URL}/…"
+LINKS = ("booking_link", "unsubscribe_link", "telegram_link")
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
+    """`variables` is what the variables of the text became, each once, in their order."""
+
     subject: str
     body: str
+    variables: tuple[str, ...] = ()
 
 
 def preview(*, template: MessageTemplate, lead: Lead, now: datetime) -> Preview:
     """The subject and text that this lead would get at `now`; links are samples.
 
-    Raises Refused `other_broker`, or `missing_variable:<name>` with a fault for each variable that has neither
-    a value nor a default: such a message would not be sent.
+    Raises Refused `other_broker`, or as `rendered` does.
     """
     if template.broker_id != lead.broker_id:
         raise Refused("other_broker", _("The lead and the template belong to different brokerages."))
-    subject, body = compile_text(template.subject), compile_text(template.content)
-    values = values_for(lead, _surroundings(template, lead, now), {*subject.variables, *body.variables})
-    missing = list(_missing(subject, values) | _missing(body, values))
+    return rendered(compiled(template), lead, surroundings_of(lead, template.language, now))
+
+
+def rendered(template: Template, lead: Lead, around: Surroundings) -> Preview:
+    """The subject and text for this lead.
+
+    Raises Refused `missing_variable:<name>` with a fault for each variable that has neither a value nor a default: such
+    a message is not sent.
+    """
+    values = values_for(lead, around, template.variables)
+    missing = list(_missing(template.subject, values) | _missing(template.body, values))
     if missing:
         says = _("%(lead)s has no %(name)s, and the text has no default for it.")
         faults = [says % {"lead": lead, "name": name} for name in missing]
         raise Refused(f"missing_variable:{missing[0]}", faults=faults)
-    return Preview(subject.render(values), body.render(values))
+    return Preview(template.subject.render(values), template.body.render(values), template.body.filled(values))
 
 
 def _missing(text: CompiledText, values: dict[str, str]) -> dict[str, None]:
@@ -53,20 +65,19 @@ def _missing(text: CompiledText, values: dict[str, str]) -> dict[str, None]:
             return holes
 
 
-def _surroundings(template: MessageTemplate, lead: Lead, now: datetime) -> Surroundings:
+def surroundings_of(lead: Lead, language: str, now: datetime, **links: str) -> Surroundings:
+    """What a text for this one lead can speak of; `links` are those that are more than samples."""
     agent, broker = lead.assigned_to, lead.broker
     asked_for = lead.inquiries.exclude(property_ref="").order_by("-at", "-pk").first()
     next_meeting = lead.appointments.live().filter(starts_at__gte=now).order_by("starts_at").first()
     return Surroundings(
         broker_name=broker.name,
         timezone=local_zone(lead_timezone=lead.timezone, phone=lead.phone, broker_timezone=broker.timezone),
-        language=template.language,
+        language=language,
         now=now,
         agent_name=str(agent) if agent else "",
         agent_phone=agent.phone if agent else "",
         property_ref=asked_for.property_ref if asked_for else "",
-        booking_link=SAMPLE_LINK,
-        unsubscribe_link=SAMPLE_LINK,
-        telegram_link=SAMPLE_LINK,
         appointment_at=next_meeting.starts_at if next_meeting else None,
+        **{name: links.get(name, SAMPLE_LINK) for name in LINKS},
     )

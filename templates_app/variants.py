@@ -21,6 +21,11 @@ class Template:
     variables: frozenset[str]
     provider_template_id: str = ""
 
+    @property
+    def is_about_appointment(self) -> bool:
+        """Whether it is transactional, for a lead who has an appointment."""
+        return self.purpose == "transactional" and bool(self.variables & {"appointment_date", "appointment_time"})
+
 
 class Templates:
     """The templates of a batch with their language variants."""

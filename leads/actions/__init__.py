@@ -3,7 +3,7 @@
 All moments are aware datetimes given by the caller; all verbs raise Refused and then have changed nothing.
 """
 
-from leads.actions.facts import mark_unreachable, record_call, record_inbound, record_permission
+from leads.actions.facts import mark_unreachable, record_call, record_inbound, record_permission, record_written
 from leads.actions.lead import EDITABLE, assign_leads, create_lead, delete_lead, edit_lead, rescore
 from leads.actions.stage import allowed_moves, move_stage
 from leads.actions.work import TASK_FIELDS, book_appointment, create_task, edit_task, propose_appointment, write_note
@@ -25,6 +25,7 @@ __all__ = [
     "record_call",
     "record_inbound",
     "record_permission",
+    "record_written",
     "rescore",
     "write_note",
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F, Value
-from django.db.models.functions import Greatest
+from django.db.models.functions import Coalesce, Greatest, Least
 
 from brokers.models import Broker
 from leads.actions.lead import ADDRESS_OF, locked, rescore
@@ -40,6 +40,20 @@ def record_call(*, lead: Lead, now: datetime, seconds: int) -> Lead:
         updated_at=now,
     )
     return rescore(lead=lead, now=now, cause="call")
+
+
+@transaction.atomic
+def record_written(*, lead: Lead, at: datetime, now: datetime) -> None:
+    """A person wrote to a lead at `at`: campaigns keep quiet for some days, and the lead is being worked on. Said again
+    of the same moment it changes nothing."""
+    locked(lead)
+    Lead.objects.filter(pk=lead.pk).update(
+        first_touched_at=Least(Coalesce("first_touched_at", Value(at)), Value(at)),
+        last_contacted_at=_not_before("last_contacted_at", at),
+        last_answered_at=_not_before("last_answered_at", at),
+        last_activity_at=_not_before("last_activity_at", at),
+        updated_at=now,
+    )
 
 
 @transaction.atomic

@@ -6,21 +6,25 @@ tables of the same names); rows are locked in the order of their ids, never stro
 
 from messaging.sql.running import columns_of, rows, run
 from messaging.sql.sending import (
+    HEARD,
     HOLD_ACCOUNTS,
     OPEN_CONVERSATIONS,
     PERMISSIONS,
     RESERVE_SLOTS,
     SETTLE_MESSAGES,
     SUBJECT_LENGTH,
+    UNFINISHED,
 )
 
 __all__ = [
+    "HEARD",
     "HOLD_ACCOUNTS",
     "OPEN_CONVERSATIONS",
     "PERMISSIONS",
     "RESERVE_SLOTS",
     "SETTLE_MESSAGES",
     "SUBJECT_LENGTH",
+    "UNFINISHED",
     "columns_of",
     "rows",
     "run",

@@ -18,6 +18,15 @@ SELECT DISTINCT lead_id, account_id FROM messaging_message
 WHERE lead_id = ANY(%(leads)b::bigint[]) AND created_at > %(since)s AND channel = %(channel)s AND direction = 'in'
 """
 
+# When the provider last heard of these leads, at the latest: the first word about a message comes after it was sent.
+# About one that is under way there is none, so it may be sent just now; after its lease nobody sends it any more.
+HEARD = """
+SELECT lead_id, max(coalesce(least(sent_at, failed_at, unknown_at), %(now)s)) FROM messaging_message
+WHERE lead_id = ANY(%(leads)b::bigint[]) AND created_at > %(since)s AND channel = %(channel)s AND direction = 'out'
+  AND status <> 'cancelled' AND NOT sandbox
+GROUP BY lead_id
+"""
+
 # Up to n paced slots of each account within the time ahead, for all processes: where this worker's slots begin, how
 # many it got, and when the account is free again. An account whose provider asked for a pause gives none.
 RESERVE_SLOTS = """
@@ -71,6 +80,15 @@ FROM unnest(%(message)b::bigint[], %(status)b::text[], %(provider_id)b::text[], 
      AS o(message_id, status, provider_id, code, error)
 WHERE m.id = o.message_id AND m.status IN ('queued', 'sending', 'unknown')
 RETURNING m.id
+"""
+
+# What people wrote whose process never came back.
+UNFINISHED = """
+SELECT m.id FROM messaging_message m JOIN leads_lead d ON d.id = m.lead_id
+WHERE m.status = 'sending' AND m.sent_by_id IS NOT NULL AND m.sending_at <= %(begun_before)s
+  AND (%(broker)s::bigint IS NULL OR m.broker_id = %(broker)s)
+ORDER BY m.sending_at LIMIT %(batch)s
+FOR NO KEY UPDATE OF d, m SKIP LOCKED
 """
 
 # What the column holds; a longer one of one row must not break the batch.

@@ -36,6 +36,7 @@ PHASES = frozenset(
         "settle_calls",
         "settle_expired",
         "settle_resent_calls",
+        "settle_unfinished",
     }
 )
 _reach: Callable[[str], None]
