@@ -36,10 +36,11 @@ class Counting(Adapter):
     def send(self, envelope: Envelope) -> Outcome:
         script, address = self.account.credentials["script"], envelope.address
         words = script.get(address) or script.get(f"*{address[-2:]}") or [self.account.credentials["otherwise"]]
-        attempt = int(envelope.key.rsplit(":", 1)[1])
-        word, _colon, number = words[min(attempt, len(words)) - 1].partition(":")
+        number = envelope.key.rsplit(":", 1)[1]
+        attempt = int(number) if number.isdecimal() else 1  # what a person writes is tried once
+        word, _colon, seconds = words[min(attempt, len(words)) - 1].partition(":")
         append(self.account.credentials["file"], f"{envelope.key}\t{envelope.address}\t{word}\n")
-        return WORDS[word](envelope, float(number or 0))
+        return WORDS[word](envelope, float(seconds or 0))
 
 
 def sends(file: Path) -> list[Send]:
