@@ -2,6 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
+from messaging.reasons import CHECKS as CHECKED_BELOW
 from messaging.reasons import REASONS as SAID_BELOW
 from messaging.reasons import Reason, sentence
 
@@ -67,20 +68,13 @@ REASONS = {
 }
 
 CHECKS = {
+    **CHECKED_BELOW,
     "exits": _("Nothing has ended the enrolment"),
     "in_time": _("It is in time"),
     "automation": _("Automation may act"),
     "human_in_contact": _("No person is in contact with the lead"),
     "condition": _("The condition of the step holds"),
     "ready": _("There is a text, an account and an agent"),
-    "address": _("The lead can be reached"),
-    "permission": _("The lead has not objected"),
-    "treatment": _("The treatment allows it"),
-    "whatsapp": _("WhatsApp takes it"),
-    "window": _("It is within the contact hours"),
-    "chat": _("Telegram takes another message for the chat"),
-    "one_channel": _("No other channel was used lately"),
-    "caps": _("The lead was not contacted too often"),
     "fallback": _("The step's other channel takes its place"),
     "variables": _("Every variable has a value"),
     "campaign_active": _("The campaign is active"),

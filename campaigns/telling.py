@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from campaigns.explain import Entry, Explanation, NextDecision, StepStory
 from campaigns.models import Action, EnrollmentStatus, LogStatus, Trigger
 from campaigns.reasons import CHECKS, ENTRY_REMEDIES, explained, remedy
+from messaging.telling import check_told, local, values_told
 
 
 def as_text(explanation: Explanation) -> str:
@@ -23,26 +24,22 @@ def as_text(explanation: Explanation) -> str:
         if not check.passed:
             lines.append(f"     {ENTRY_REMEDIES[check.name]}")
     if explanation.may_enter_at and explanation.may_enter_at > explanation.at:
-        lines.append("  " + _("It could from %(moment)s.") % {"moment": _local(explanation.may_enter_at, zone)})
+        lines.append("  " + _("It could from %(moment)s.") % {"moment": local(explanation.may_enter_at, zone)})
     lines.append(_("Times are those of %(zone)s.") % {"zone": explanation.timezone})
     return "\n".join(lines)
-
-
-def _local(moment: datetime, zone: ZoneInfo) -> str:
-    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"
 
 
 def _entry_lines(entry: Entry, zone: ZoneInfo) -> Iterator[str]:
     yield _("Entry %(entry)s, %(at)s, by %(trigger)s, on version %(version)s: %(status)s%(why)s") % {
         "entry": entry.entry,
-        "at": _local(entry.enrolled_at, zone),
+        "at": local(entry.enrolled_at, zone),
         "trigger": Trigger(entry.trigger).label,
         "version": entry.version,
         "status": EnrollmentStatus(entry.status).label,
         "why": f" – {explained(entry.exit_reason)}" if entry.exit_reason else "",
     }
     if entry.evidence:
-        yield "  " + _("Because of: %(evidence)s") % {"evidence": _values(entry.evidence, zone)}
+        yield "  " + _("Because of: %(evidence)s") % {"evidence": values_told(entry.evidence, zone)}
     if entry.status == EnrollmentStatus.HELD_OUT:
         yield "  " + _("It gets nothing: held-out leads show what happens without the campaign.")
     for story in entry.steps:
@@ -52,7 +49,7 @@ def _entry_lines(entry: Entry, zone: ZoneInfo) -> Iterator[str]:
 
 
 def _story_lines(story: StepStory, zone: ZoneInfo) -> Iterator[str]:
-    at = _local(story.executed_at or story.due_at, zone)
+    at = local(story.executed_at or story.due_at, zone)
     how = f"{Action(story.action).label}{f' ({story.channel})' if story.channel else ''}"
     yield f"  {story.step}. {how}: {LogStatus(story.status).label}, {at}"
     if story.reason:
@@ -61,7 +58,7 @@ def _story_lines(story: StepStory, zone: ZoneInfo) -> Iterator[str]:
         yield "     " + _("%(who)s said: %(what)s, %(at)s") % {
             "who": said["name"] or _("Somebody"),
             "what": _words()[said["what"]],
-            "at": _local(datetime.fromisoformat(said["at"]), zone),
+            "at": local(datetime.fromisoformat(said["at"]), zone),
         }
     yield from (f"     {_check_line(check, zone)}" for check in story.checks)
 
@@ -83,12 +80,12 @@ def _next_lines(decision: NextDecision, zone: ZoneInfo) -> Iterator[str]:
         "skip": _("it would be skipped"),
         "exit": _("the enrolment would end"),
     }
-    until = f", {_local(decision.until, zone)}" if decision.until else ""
+    until = f", {local(decision.until, zone)}" if decision.until else ""
     yield f"  → {outcomes[decision.outcome]}{until}"
     if decision.reason:
         yield f"     {explained(decision.reason)} {remedy(decision.reason)}"
     if decision.first_at:
-        yield "     " + _("First possible moment: %(moment)s.") % {"moment": _local(decision.first_at, zone)}
+        yield "     " + _("First possible moment: %(moment)s.") % {"moment": local(decision.first_at, zone)}
     for code in decision.to_change:
         if code != decision.reason:
             yield "     " + _("What would have to change: %(means)s %(remedy)s") % {
@@ -99,24 +96,5 @@ def _next_lines(decision: NextDecision, zone: ZoneInfo) -> Iterator[str]:
 
 
 def _check_line(check: dict[str, Any], zone: ZoneInfo) -> str:
-    values = _values({key: value for key, value in check.items() if key not in ("check", "passed")}, zone)
-    label = CHECKS.get(check["check"], check["check"])
-    return f"{'✓' if check['passed'] else '✗'} {label}{f' ({values})' if values else ''}"
-
-
-def _values(values: dict[str, Any], zone: ZoneInfo) -> str:
-    return ", ".join(f"{key}={_shown(value, zone)}" for key, value in values.items())
-
-
-def _shown(value: Any, zone: ZoneInfo) -> str:
-    """A value as a person reads it: moments by the wall clock, caps as 1/2."""
-    if isinstance(value, dict) and set(value) == {"sent", "cap"}:
-        return f"{value['sent']}/{value['cap']}"
-    if isinstance(value, list):
-        return " ".join(_shown(item, zone) for item in value)
-    if value is None or isinstance(value, bool):
-        return {True: _("yes"), False: _("no"), None: "–"}[value]
-    try:
-        return _local(datetime.fromisoformat(value), zone) if isinstance(value, str) and "T" in value else str(value)
-    except ValueError:
-        return str(value)
+    values = {key: value for key, value in check.items() if key not in ("check", "passed")}
+    return f"{'✓' if check['passed'] else '✗'} {check_told(check['check'], values, zone, CHECKS)}"

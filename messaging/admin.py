@@ -11,10 +11,12 @@ from brokers.admin import BrokerAdmin
 from brokers.admin_base import BROKER, HistoryAdmin, has_field
 from brokers.admin_verbs import HasVerbs, Verb, VerbForm
 from brokers.models import Broker
+from leads.models import Lead
 from messaging.account_forms import PREFIX, ProviderForm, form_for
 from messaging.account_verbs import VERBS
 from messaging.accounts import open_brokerage
 from messaging.inbound import replay
+from messaging.lead_page import ConversingLeadAdmin
 from messaging.models import ChannelAccount, Message, WebhookEvent
 from messaging.providers import adapter_class
 from messaging.webhooks import webhook_url
@@ -31,6 +33,9 @@ class OpensBrokerages(BrokerAdmin):
             super().save_model(request, obj, form, change)
         else:
             obj.pk = open_brokerage(now=self.now(), **form.cleaned_data).pk
+
+
+admin.site.register(Lead, ConversingLeadAdmin)
 
 
 @admin.register(ChannelAccount)

@@ -78,6 +78,19 @@ REASONS = {
     "refused_for_now": Reason(_("The provider could not take it just then."), _("It is tried again.")),
 }
 
+CHECKS = {
+    "address": _("The lead can be reached"),
+    "permission": _("The lead has not objected"),
+    "treatment": _("The treatment allows it"),
+    "whatsapp": _("WhatsApp takes it"),
+    "window": _("It is within the contact hours"),
+    "chat": _("Telegram takes another message for the chat"),
+    "one_channel": _("No other channel was used lately"),
+    "caps": _("The lead was not contacted too often"),
+    "answer": _("It answers the lead's last message"),
+    "law": _("The law where the lead is allows it"),
+}
+
 
 def sentence(code: str, among: Mapping[str, Reason] = REASONS) -> str:
     """What a code such as `missing_variable:budget` means; unknown ones (a provider's own) stand for themselves."""

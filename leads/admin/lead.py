@@ -2,7 +2,6 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -101,9 +100,11 @@ FACTS = (
 )
 
 
-@admin.register(Lead)
 class LeadAdmin(MovesLeads):
-    """Writes through the verbs only, so that score, sources and history are right whoever edits."""
+    """Writes through the verbs only, so that score, sources and history are right whoever edits.
+
+    Registered by messaging.admin: people write to leads from their pages.
+    """
 
     form = LeadForm
     can_delete = True
