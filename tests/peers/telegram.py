@@ -42,11 +42,14 @@ class Accepted(NamedTuple):
 
 @dataclass
 class TelegramPeer:
-    """`latency` is how many seconds it thinks before it answers; what it accepts is accepted before."""
+    """`latency` is how many seconds it thinks before it answers; what it accepts is accepted before. `per_chat` is how
+    many seconds must lie between two messages to a chat, by its own clock; who does not wait is refused, with 429."""
 
     script: dict[str, list[str]] = field(default_factory=dict)
     otherwise: str = "accept"
     latency: float = 0
+    per_chat: float = 0
+    too_soon: int = 0
     token: str = TOKEN
     port: int = 0
     accepted: list[Accepted] = field(default_factory=list)
@@ -87,11 +90,18 @@ class TelegramPeer:
 
     def _message(self, token: str, parameters: dict[str, Any]) -> bytes | None:
         chat = str(parameters["chat_id"])
+        if self._is_too_soon(chat):
+            self.too_soon += 1
+            return _refusal(429, "Too Many Requests: retry after 1", parameters={"retry_after": 1})
         words = self.script.get(chat) or [self.otherwise]
         word, _colon, number = (words.pop(0) if len(words) > 1 else words[0]).partition(":")
         if word in ACCEPTING:
             self.accepted.append(Accepted(time.monotonic(), token, chat, parameters["text"]))
         return self._says(word, number, chat, token)
+
+    def _is_too_soon(self, chat: str) -> bool:
+        earlier = [one.at for one in self.accepted if one.chat == chat] if self.per_chat else []
+        return bool(earlier) and time.monotonic() - earlier[-1] < self.per_chat
 
     def _says(self, word: str, number: str, chat: str, token: str) -> bytes | None:
         if word in REFUSALS:
