@@ -97,7 +97,7 @@ def _hours(lead: Lead, verdict: Verdict, now: datetime) -> str:
         when = _("It is %(now)s where the lead is (%(zone)s), and the contact window never opens.") % values
     else:
         values |= {"opening": _local(verdict.until, zone)}
-        when = _("It is %(now)s where the lead is (%(zone)s); contact hours begin at %(opening)s.") % values
+        when = _("Contact hours begin at %(opening)s where the lead is (%(zone)s); it is %(now)s there now.") % values
     rule = _("What you say here is kept. An answer within 24 hours of the lead's message needs no reason.")
     return f"{when} {rule}"
 

@@ -9,10 +9,14 @@ from django.utils.translation import gettext as _
 
 from messaging.reasons import CHECKS
 
+# What a check that did not hold says of the moment at which it would.
+LATER = {"opens_at", "free_at"}
+
 
 def basis_told(basis: Mapping[str, Any], zone: ZoneInfo) -> list[str]:
     """Why a message was allowed: a line for each check that was made, and for what a person said against the hours."""
-    lines = [check_told(name, basis[name], zone) for name in CHECKS if isinstance(basis.get(name), dict)]
+    made = [(name, basis[name]) for name in CHECKS if isinstance(basis.get(name), dict)]
+    lines = [f"{'✗' if LATER & values.keys() else '✓'} {check_told(name, values, zone)}" for name, values in made]
     override = basis.get("override")
     if isinstance(override, dict):
         lines.append(_("Outside the hours, because %(name)s said: %(reason)s") % override)

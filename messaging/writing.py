@@ -37,7 +37,7 @@ from messaging.slots import SECOND, slot_of
 from messaging.storable import storable_text
 from messaging.unsubscribe import unsubscribe_url
 from templates_app.models import MessageTemplate
-from templates_app.preview import Preview, rendered, surroundings_of
+from templates_app.preview import Rendered, rendered, surroundings_of
 from templates_app.variants import Template, Templates
 
 # As long a person waits for a slot of the account, or for the chat to be free; then they are told to try again.
@@ -180,10 +180,10 @@ def _check_runs(lead: Lead) -> None:
         raise Refused("sending_stopped", stopped)
 
 
-def _said(draft: Draft, lead: Lead, way: Way, now: datetime) -> Preview:
+def _said(draft: Draft, lead: Lead, way: Way, now: datetime) -> Rendered:
     """The person's own words as they are, or the template filled in. Raises Refused as `rendered` does."""
     if draft.template is None:
-        return Preview(draft.subject, draft.text)
+        return Rendered(draft.subject, draft.text)
     links: dict[str, str] = {}
     if "unsubscribe_link" in draft.template.variables:
         links["unsubscribe_link"] = _unsubscribe_url(lead, draft.channel)
@@ -192,7 +192,7 @@ def _said(draft: Draft, lead: Lead, way: Way, now: datetime) -> Preview:
     if "booking_link" in draft.template.variables:
         links["booking_link"] = booking_url(propose_appointment(lead=lead, now=now).token)
     said = rendered(draft.template, lead, surroundings_of(lead, draft.template.language, now, **links))
-    return Preview((draft.subject or said.subject)[: sql.SUBJECT_LENGTH], said.body, said.variables)
+    return Rendered((draft.subject or said.subject)[: sql.SUBJECT_LENGTH], said.body, said.variables)
 
 
 def _unsubscribe_url(lead: Lead, channel: str) -> str:
@@ -214,7 +214,9 @@ def _basis(draft: Draft, verdict: Verdict) -> dict[str, Any]:
     return basis
 
 
-def _new_message(draft: Draft, lead: Lead, way: Way, said: Preview, basis: Mapping[str, Any], now: datetime) -> Message:
+def _new_message(
+    draft: Draft, lead: Lead, way: Way, said: Rendered, basis: Mapping[str, Any], now: datetime
+) -> Message:
     is_marketing = draft.template is not None and not draft.template.is_about_appointment
     return Message.objects.create(
         broker_id=lead.broker_id,
@@ -237,7 +239,7 @@ def _new_message(draft: Draft, lead: Lead, way: Way, said: Preview, basis: Mappi
     )
 
 
-def _envelope(message: Message, draft: Draft, lead: Lead, way: Way, said: Preview, now: datetime) -> Envelope:
+def _envelope(message: Message, draft: Draft, lead: Lead, way: Way, said: Rendered, now: datetime) -> Envelope:
     """An e-mail that answers is a letter between two people: it says nothing of lists, nor of machines."""
     template = draft.template
     wants_way_out = draft.channel == EMAIL and not way.is_answer(now)

@@ -21,10 +21,14 @@ LINKS = ("booking_link", "unsubscribe_link", "telegram_link")
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`variables` is what the variables of the text became, each once, in their order."""
-
     subject: str
     body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered(Preview):
+    """`variables` is what the variables of the text became, each once, in their order."""
+
     variables: tuple[str, ...] = ()
 
 
@@ -35,10 +39,11 @@ def preview(*, template: MessageTemplate, lead: Lead, now: datetime) -> Preview:
     """
     if template.broker_id != lead.broker_id:
         raise Refused("other_broker", _("The lead and the template belong to different brokerages."))
-    return rendered(compiled(template), lead, surroundings_of(lead, template.language, now))
+    said = rendered(compiled(template), lead, surroundings_of(lead, template.language, now))
+    return Preview(said.subject, said.body)
 
 
-def rendered(template: Template, lead: Lead, around: Surroundings) -> Preview:
+def rendered(template: Template, lead: Lead, around: Surroundings) -> Rendered:
     """The subject and text for this lead.
 
     Raises Refused `missing_variable:<name>` with a fault for each variable that has neither a value nor a default: such
@@ -50,7 +55,7 @@ def rendered(template: Template, lead: Lead, around: Surroundings) -> Preview:
         says = _("%(lead)s has no %(name)s, and the text has no default for it.")
         faults = [says % {"lead": lead, "name": name} for name in missing]
         raise Refused(f"missing_variable:{missing[0]}", faults=faults)
-    return Preview(template.subject.render(values), template.body.render(values), template.body.filled(values))
+    return Rendered(template.subject.render(values), template.body.render(values), template.body.filled(values))
 
 
 def _missing(text: CompiledText, values: dict[str, str]) -> dict[str, None]:

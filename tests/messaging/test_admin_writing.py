@@ -81,10 +81,19 @@ def test_conversation_says_who_what_when_and_why(browser: Client, lead: Lead) ->
     theirs, ours = page.context["conversation"]
     assert (theirs.who, theirs.is_ours, theirs.why) == (str(lead), False, ())
     assert (ours.who, ours.fault, ours.is_ours) == (str(ours.message.sent_by), "", True)
-    assert any(line.startswith("It answers the lead's last message (to=2026-03-04 11:00)") for line in ours.why)
+    assert any(line.startswith("✓ It answers the lead's last message (to=2026-03-04 11:00)") for line in ours.why)
     html = page.content.decode()
     assert "¿Sigue &lt;disponible&gt;?" in html
     assert '<a href="https://aurora.example/12">' in html
+
+
+def test_conversation_says_who_wrote_outside_the_hours_and_why(browser: Client, lead: Lead, admin: User) -> None:
+    Broker.objects.update(contact_window={"thu": ["09:00", "18:00"]})
+    write(lead, override="Firma mañana", by=admin)
+    [said] = browser.get(admin_url(Lead, "change", lead.pk)).context["conversation"]
+    hours = "✗ It is within the contact hours (zones=America/Santiago, places=default, opens_at=2026-03-05 09:00)"
+    assert hours in said.why
+    assert f"Outside the hours, because {admin} said: Firma mañana" in said.why
 
 
 def test_conversation_costs_as_many_statements_with_one_message_as_with_three(browser: Client, lead: Lead) -> None:
