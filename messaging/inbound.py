@@ -285,7 +285,9 @@ def _apply_status(account: ChannelAccount, stored: WebhookEvent, event: Event, n
     if not _claim(stored, now):
         return
     moves = {"status": event.status, "code": event.code, "provider_id": _provider_id(event)}
-    if apply_status(message=message, now=now, **moves) and event.status == MessageStatus.FAILED:
+    apply_status(message=message, now=now, **moves)
+    if event.status == MessageStatus.FAILED:
+        # Late too: the mail was delivered to a server, which found out afterwards that nobody is there.
         where = {"channel": message.channel, "address": message.address}
         heed_refusal(lead=lead, code=event.code, now=now, **where)
 

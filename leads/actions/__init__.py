@@ -3,6 +3,7 @@
 All moments are aware datetimes given by the caller; all verbs raise Refused and then have changed nothing.
 """
 
+from leads.actions.consent import leads_with, record_consent
 from leads.actions.facts import mark_unreachable, record_call, record_inbound, record_permission
 from leads.actions.lead import EDITABLE, assign_leads, create_lead, delete_lead, edit_lead, rescore
 from leads.actions.stage import allowed_moves, move_stage
@@ -19,10 +20,12 @@ __all__ = [
     "delete_lead",
     "edit_lead",
     "edit_task",
+    "leads_with",
     "mark_unreachable",
     "move_stage",
     "propose_appointment",
     "record_call",
+    "record_consent",
     "record_inbound",
     "record_permission",
     "rescore",
