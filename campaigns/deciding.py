@@ -24,7 +24,7 @@ from leads.actions import create_task, move_stage, propose_appointment
 from leads.models import Appointment, Cause, Lead
 from messaging.base import Envelope
 from messaging.models import ChannelAccount
-from messaging.unsubscribe import unsubscribe_url
+from messaging.unsubscribe import preferences_url, unsubscribe_url
 from voice.actions import write_calls
 
 logger = logging.getLogger(__name__)
@@ -355,7 +355,7 @@ def _envelope(row: _Contact, message_id: int, one: _Admitted) -> Envelope:
         subject=row.subject,
         body=row.body,
         purpose=row.purpose,
-        unsubscribe_url=_unsubscribe_url(row) if row.channel == "email" else "",
+        **_footer_links(row),
         language=template.language if template else one.due.broker.language,
         provider_template_id=template.provider_template_id if template else "",
         variables=one.act.variables,
@@ -363,8 +363,12 @@ def _envelope(row: _Contact, message_id: int, one: _Admitted) -> Envelope:
     )
 
 
-def _unsubscribe_url(row: _Contact) -> str:
-    return unsubscribe_url(broker_id=row.broker, lead_id=row.lead, channel=row.channel, address=row.address)
+def _footer_links(row: _Contact) -> dict[str, str]:
+    """Below an e-mail."""
+    if row.channel != "email":
+        return {}
+    who: dict[str, Any] = {"broker_id": row.broker, "lead_id": row.lead, "channel": row.channel, "address": row.address}
+    return {"unsubscribe_url": unsubscribe_url(**who), "preferences_url": preferences_url(**who)}
 
 
 def _conflicts(admitted: Sequence[_Admitted], written: Collection[int], now: datetime) -> list[sql.Ending]:

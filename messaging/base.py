@@ -61,6 +61,7 @@ class Envelope:
     body: str
     purpose: str
     unsubscribe_url: str = ""
+    preferences_url: str = ""
     language: str = "es"
     provider_template_id: str = ""
     variables: tuple[str, ...] = ()

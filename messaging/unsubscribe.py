@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from brokers.models import Broker
 from leads.actions import record_permission
+from leads.consents import MARKETING, is_off
 from leads.models import ContactPermission, Lead
 
 SALT = "messaging.unsubscribe"
@@ -51,6 +52,12 @@ def unsubscribe_url(*, broker_id: int, lead_id: int, channel: str, address: str)
     return settings.PUBLIC_URL + _path().replace("TOKEN", Link(broker_id, lead_id, channel, address).token())
 
 
+def preferences_url(*, broker_id: int, lead_id: int, channel: str, address: str) -> str:
+    """The page on which people choose what they get, by the same token."""
+    token = Link(broker_id, lead_id, channel, address).token()
+    return settings.PUBLIC_URL + _preferences_path().replace("TOKEN", token)
+
+
 @transaction.atomic
 def unsubscribe(*, link: Link, now: datetime) -> bool:
     """Take back the permission for marketing on every channel; False when that is so already.
@@ -75,10 +82,11 @@ def unsubscribe(*, link: Link, now: datetime) -> bool:
 
 
 def is_unsubscribed(link: Link) -> bool:
-    """Whether the newest thing said for this lead or address takes back everything."""
+    """Whether marketing is taken back on every channel, for this lead or address; what was only played on the sandbox
+    does not count."""
     whose = Q(lead=link.lead_id) | Q(address=link.address) if link.address else Q(lead=link.lead_id)
-    newest = ContactPermission.objects.filter(whose, broker=link.broker_id).order_by("-at", "-id").first()
-    return newest is not None and newest.kind == "revoked" and newest.channel == ContactPermission.ANY_CHANNEL
+    rules = ContactPermission.objects.real().filter(whose, broker=link.broker_id)
+    return is_off(list(rules), MARKETING)
 
 
 @lru_cache(maxsize=4)
@@ -89,3 +97,8 @@ def _signer(secret: str) -> Signer:
 @lru_cache(maxsize=1)
 def _path() -> str:
     return reverse("messaging:unsubscribe", args=["TOKEN"])
+
+
+@lru_cache(maxsize=1)
+def _preferences_path() -> str:
+    return reverse("messaging:preferences", args=["TOKEN"])

@@ -67,6 +67,7 @@ def _surroundings(template: MessageTemplate, lead: Lead, now: datetime) -> Surro
         property_ref=asked_for.property_ref if asked_for else "",
         booking_link=SAMPLE_LINK,
         unsubscribe_link=SAMPLE_LINK,
+        preferences_link=SAMPLE_LINK,
         telegram_link=SAMPLE_LINK,
         appointment_at=next_meeting.starts_at if next_meeting else None,
     )

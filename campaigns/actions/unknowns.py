@@ -22,7 +22,7 @@ from campaigns.reasons import explained
 from messaging.base import Envelope
 from messaging.models import ChannelAccount, Direction, Message, MessageStatus
 from messaging.policy import CALL, judge
-from messaging.unsubscribe import unsubscribe_url
+from messaging.unsubscribe import preferences_url, unsubscribe_url
 from templates_app.merge import MissingVariable
 from voice.actions import write_calls
 from voice.models import ENDED, VoiceCall
@@ -190,7 +190,13 @@ def _variables(due: Due, way: Way) -> tuple[str, ...]:
 
 
 def _envelope(row: Message, due: Due, way: Way) -> Envelope:
-    link = unsubscribe_url(broker_id=row.broker_id, lead_id=row.lead_id, channel=row.channel, address=row.address)
+    who: dict[str, Any] = {
+        "broker_id": row.broker_id,
+        "lead_id": row.lead_id,
+        "channel": row.channel,
+        "address": row.address,
+    }
+    is_mail = row.channel == "email"
     return Envelope(
         message_id=row.pk,
         key=row.dedupe_key,
@@ -199,7 +205,8 @@ def _envelope(row: Message, due: Due, way: Way) -> Envelope:
         subject=row.subject,
         body=row.body,
         purpose=row.purpose,
-        unsubscribe_url=link if row.channel == "email" else "",
+        unsubscribe_url=unsubscribe_url(**who) if is_mail else "",
+        preferences_url=preferences_url(**who) if is_mail else "",
         language=way.template.language if way.template else due.broker.language,
         provider_template_id=way.template.provider_template_id if way.template else "",
         variables=_variables(due, way),
