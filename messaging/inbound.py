@@ -264,7 +264,7 @@ def _heed_opt_out(lead: Lead, message: Message, answered: Message | None, now: d
 
 
 def _revoke(lead: Lead, message: Message, channel: str, now: datetime) -> None:
-    """For the lead's address on that channel; where we know none, what they said is kept with the one they wrote from."""
+    """For the lead's address on that channel; where we know none, it is kept with the one they wrote from."""
     is_its_own = channel == ANY_CHANNEL or ADDRESS_OF[channel] == ADDRESS_OF[message.channel]
     known = "" if is_its_own else address_of(lead, channel)
     record_permission(
