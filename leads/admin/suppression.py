@@ -84,8 +84,9 @@ class SuppressionForm(TenantForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["address"].required = True
-        self.fields["source"].help_text = SOURCE_HELP
+        if "address" in self.fields:  # else it is only looked at
+            self.fields["address"].required = True
+            self.fields["source"].help_text = SOURCE_HELP
 
 
 class ManyForm(forms.Form):
