@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from brokers.admin_verbs import Verb, VerbForm
 from leads.actions import record_consent
-from leads.consents import ALL, ANY_CHANNEL, CHANNELS, MARKETING, TRANSACTIONAL, newest_permission
+from leads.consents import ANY_CHANNEL, CHANNELS, MARKETING, TRANSACTIONAL, newest_permission
 from leads.models import ContactPermission, Lead, PermissionKind, PermissionPurpose
 from leads.suppression import REACH_NAMES
 
@@ -107,23 +107,27 @@ def _said(rule: ContactPermission | None) -> str:
 def history_table(lead: Lead) -> SafeString:
     """The newest first: of the lead itself, and of its addresses whoever they were said for."""
     rules = ContactPermission.objects.about(lead).order_by("-at", "-id")[:SHOWN]
-    rows = [
-        (
-            timezone.localtime(rule.at).strftime("%Y-%m-%d %H:%M"),
-            rule.get_kind_display(),
-            REACH_NAMES.get(rule.channel, rule.channel),
-            rule.get_purpose_display() if rule.purpose != ALL else _("everything"),
-            rule.address,
-            rule.source + (f" ({_('sandbox')})" if rule.evidence.get("sandbox") else ""),
-            rule.wording,
-            rule.evidence.get("by", ""),
-        )
-        for rule in rules
-    ]
+    rows = [(_when(rule), _what(rule), rule.address, _proof(rule)) for rule in rules]
     if not rows:
         return format_html("<p>{}</p>", _("Nothing yet. Record what the person tells you with the buttons above."))
-    titles = (_("When"), "", _("Channel"), _("Purpose"), _("Address"), _("Source"), _("Wording"), _("By"))
+    titles = (_("When"), _("What"), _("Address"), _("Source and wording"))
     head = format_html_join("", "<th>{}</th>", [(title,) for title in titles])
     cells = [(format_html_join("", "<td>{}</td>", [(cell,) for cell in row]),) for row in rows]
     body = format_html_join("", "<tr>{}</tr>", cells)
     return format_html('<div class="said-frame"><table class="said"><tr>{}</tr>{}</table></div>', head, body)
+
+
+def _when(rule: ContactPermission) -> str:
+    return timezone.localtime(rule.at).strftime("%Y-%m-%d %H:%M")
+
+
+def _what(rule: ContactPermission) -> str:
+    channel = REACH_NAMES.get(rule.channel, rule.channel)
+    return f"{rule.get_kind_display()}: {rule.get_purpose_display()}, {channel}"
+
+
+def _proof(rule: ContactPermission) -> str:
+    """Where it comes from, who wrote it down, and what was said."""
+    where = [rule.source, str(rule.evidence.get("by", "")), _("sandbox") if rule.evidence.get("sandbox") else ""]
+    told = ", ".join(filter(None, where))
+    return f"{told}: “{rule.wording}”" if rule.wording else told

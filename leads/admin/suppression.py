@@ -150,12 +150,21 @@ class SuppressionAdmin(HasVerbs):
     leaves_list = True
     change_list_template = "admin/leads/suppression/change_list.html"
     add_fields = ("address", "reach", "purpose", "source", "wording")
-    fields = ("address", "lead", "channel", "purpose", "source", "wording", "evidence", "at")
-    list_display = ("address", "lead", "channel", "purpose", "source", "wording", "at")
+    fields = ("address", "lead", "channel_name", "purpose", "source", "wording", "evidence", "at")
+    list_display = ("address", "channel_name", "purpose", "source", "at", "lead")
     list_filter = (ChannelFilter, SourceFilter, "purpose")
     list_select_related = ("lead",)
     search_fields = ("address",)
     search_help_text = gettext_lazy("A phone or e-mail address, or a part of one")
+
+    readonly_fields = ("channel_name",)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return super().changelist_view(request, {**(extra_context or {}), "title": _("Suppression list")})
+
+    @admin.display(description=gettext_lazy("channel"), ordering="channel")
+    def channel_name(self, row: Suppression) -> str:
+        return str(REACH_NAMES.get(row.channel, row.channel))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Suppression]:
         return super().get_queryset(request).standing()  # type: ignore[attr-defined]

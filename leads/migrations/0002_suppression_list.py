@@ -13,8 +13,8 @@ class Migration(migrations.Migration):
             name="Suppression",
             fields=[],
             options={
-                "verbose_name": "address that is left alone",
-                "verbose_name_plural": "suppression list",
+                "verbose_name": "suppressed address",
+                "verbose_name_plural": "suppressed addresses",
                 "proxy": True,
                 "indexes": [],
                 "constraints": [],

@@ -94,8 +94,8 @@ class Suppression(ContactPermission):
 
     class Meta:
         proxy = True
-        verbose_name = _("address that is left alone")
-        verbose_name_plural = _("suppression list")
+        verbose_name = _("suppressed address")
+        verbose_name_plural = _("suppressed addresses")
 
     def __str__(self) -> str:
         return self.address
