@@ -27,7 +27,7 @@ from messaging.dispatching import SEND_LEASE, Sending
 from messaging.models import ChannelAccount
 from messaging.slots import Slot, is_paced, slots_of
 from messaging.sql import SUBJECT_LENGTH
-from messaging.unsubscribe import unsubscribe_url
+from messaging.unsubscribe import footer_links
 from voice.actions import write_calls
 
 logger = logging.getLogger(__name__)
@@ -334,16 +334,12 @@ def _envelope(row: _Contact, message_id: int, one: _Admitted) -> Envelope:
         subject=row.subject,
         body=row.body,
         purpose=row.purpose,
-        unsubscribe_url=_unsubscribe_url(row) if row.channel == "email" else "",
+        **footer_links(broker_id=row.broker, lead_id=row.lead, channel=row.channel, address=row.address),
         language=template.language if template else one.due.broker.language,
         provider_template_id=template.provider_template_id if template else "",
         variables=one.act.variables,
         window_open=one.way.contact.window_open,
     )
-
-
-def _unsubscribe_url(row: _Contact) -> str:
-    return unsubscribe_url(broker_id=row.broker, lead_id=row.lead, channel=row.channel, address=row.address)
 
 
 def _conflicts(admitted: Sequence[_Admitted], written: Collection[int], now: datetime) -> list[sql.Ending]:

@@ -24,7 +24,7 @@ from messaging.links import telegram_link
 from messaging.models import ChannelAccount
 from messaging.policy import TELEGRAM, WEEK, WHATSAPP, ContactFacts, address_of
 from messaging.providers import rest_of
-from messaging.unsubscribe import unsubscribe_url
+from messaging.unsubscribe import preferences_url, unsubscribe_url
 from templates_app.variables import Surroundings
 from templates_app.variants import Template, Templates
 
@@ -272,16 +272,21 @@ def _surroundings(
         agent_phone=row.agent_phone,
         property_ref=batch.properties.get(lead.id, ""),
         booking_link=booking_url(token) if token else "",
-        unsubscribe_link=_unsubscribe(lead, channel) if "unsubscribe_link" in spoken else "",
+        unsubscribe_link=unsubscribe_url(**_reached(lead, channel)) if "unsubscribe_link" in spoken else "",
+        preferences_link=preferences_url(**_reached(lead, channel)) if "preferences_link" in spoken else "",
         telegram_link=_telegram_link(lead, batch) if "telegram_link" in spoken else "",
         appointment_at=batch.appointments.get(lead.id),
     )
 
 
-def _unsubscribe(lead: LeadFacts, channel: str) -> str:
-    return unsubscribe_url(
-        broker_id=lead.broker_id, lead_id=lead.id, channel=channel, address=address_of(lead, channel)
-    )
+def _reached(lead: LeadFacts, channel: str) -> dict[str, Any]:
+    """Whom a signed link speaks of."""
+    return {
+        "broker_id": lead.broker_id,
+        "lead_id": lead.id,
+        "channel": channel,
+        "address": address_of(lead, channel),
+    }
 
 
 def _telegram_link(lead: LeadFacts, batch: _Batch) -> str:

@@ -198,6 +198,8 @@ TWILIO_API_URL = web_address("TWILIO_API_URL", default="https://api.twilio.com")
 JURISDICTIONS_FILE = env.path("JURISDICTIONS_FILE", default=BASE_DIR / "messaging" / "jurisdictions.yaml")
 # How many sends one process has under way at once.
 SENDER_THREADS = whole_number("SENDER_THREADS", default=16, low=1, high=256)
+# How long a received mail may be, in bytes, with all that is attached to it; only its text is kept.
+INBOUND_MAIL_BYTES = whole_number("INBOUND_MAIL_BYTES", default=30_000_000, low=1_000_000, high=100_000_000)
 ENGINE_BATCH = whole_number("ENGINE_BATCH", default=1000, low=1, high=10_000)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="embudo@localhost")
 

@@ -27,7 +27,9 @@ class RecipientForm(VerbForm):
 def send_test(*, account: ChannelAccount, address: str) -> str:
     """Send one message to a colleague's own address. Raises Refused `opted_out`, or with what the provider said."""
     to = normalised(account.channel, address)
-    newest = ContactPermission.objects.filter(broker=account.broker_id, address=to).order_by("-at", "-id").first()
+    newest = (
+        ContactPermission.objects.real().filter(broker=account.broker_id, address=to).order_by("-at", "-id").first()
+    )
     if newest is not None and newest.kind == "revoked":
         raise Refused("opted_out", _("%(address)s asked not to be contacted.") % {"address": to})
     outcome = adapter_for(account).send(

@@ -15,6 +15,9 @@ from django.utils.translation import gettext
 from brokers.refusal import Refused
 from messaging.models import ChannelAccount
 
+# In bytes: what a provider's report is at most.
+LONGEST_REPORT = 1_000_000
+
 
 class OutcomeKind(StrEnum):
     ACCEPTED = "accepted"
@@ -58,6 +61,7 @@ class Envelope:
     body: str
     purpose: str
     unsubscribe_url: str = ""
+    preferences_url: str = ""
     language: str = "es"
     provider_template_id: str = ""
     variables: tuple[str, ...] = ()
@@ -129,6 +133,10 @@ class Adapter:
     def connect(self, url: str) -> str:
         """Have the provider report to `url`; a sentence that says so, or what a person has to do there."""
         return gettext("At the provider, set this address as the webhook: %(url)s") % {"url": url}
+
+    def longest_body(self, request: HttpRequest) -> int:
+        """How many bytes of a webhook call are read at most."""
+        return LONGEST_REPORT
 
     def verify(self, request: HttpRequest) -> bool:
         """Whether a webhook call really comes from the provider. Fails closed."""

@@ -20,19 +20,20 @@ from django.utils.translation import gettext as _
 from brokers.models import OutboxEvent
 from brokers.refusal import Refused
 from leads.actions import create_task, record_inbound, record_permission, record_written
+from leads.consents import ADDRESS_OF, ANY_CHANNEL
 from leads.models import Lead
 from messaging import optout
 from messaging.arrivals import follow_link, is_welcome, welcome
 from messaging.automatic import is_automatic_mail
 from messaging.base import Event
 from messaging.models import ACCEPTED, ChannelAccount, Direction, Message, MessageStatus, WebhookEvent
+from messaging.policy import address_of
 from messaging.providers import adapter_for
 from messaging.refusals import heed_refusal, record_opt_out
 from messaging.storable import storable, storable_event, storable_text
 
 logger = logging.getLogger(__name__)
 
-ADDRESS_COLUMNS = {"telegram": "telegram_chat_id", "email": "email", "whatsapp": "phone", "call": "phone"}
 LONGEST_EVENT_ID = 120
 
 # From where a message may go where: statuses never run backwards, and what was delivered has not failed.
@@ -107,7 +108,7 @@ def match_lead(account: ChannelAccount, event: Event) -> Lead:
     """
     address = normalised(account.channel, event.address)
     leads = Lead.objects.select_for_update(no_key=True, of=("self",)).select_related("broker").present()
-    leads = leads.filter(broker=account.broker_id, **{ADDRESS_COLUMNS[account.channel]: address})
+    leads = leads.filter(broker=account.broker_id, **{ADDRESS_OF[account.channel]: address})
     lead = None
     if event.message_id:
         answered = Message.objects.filter(pk=event.message_id, account=account, direction=Direction.OUT)
@@ -216,19 +217,19 @@ def _body(lead: Lead, event: Event) -> str:
 
 def _suppress(account: ChannelAccount, stored: WebhookEvent, event: Event, now: datetime) -> bool:
     """An opt-out of somebody who is no lead (any more) binds too; whether it was one."""
-    address = normalised(account.channel, event.address)
-    is_meant = bool(address) and optout.is_opt_out(event.text)
-    if is_meant:
+    address, channels = normalised(account.channel, event.address), optout.revoked_channels(event.text)
+    for channel in channels if address else ():
         record_permission(
             broker=account.broker,
             address=address,
+            channel=channel,
             kind="revoked",
             source="keyword",
             wording=event.text,
             evidence={"event": stored.pk, "channel": account.channel, "sandbox": account.sandbox},
             now=now,
         )
-    return is_meant
+    return bool(address and channels)
 
 
 def _apply_revoked(account: ChannelAccount, stored: WebhookEvent, event: Event, now: datetime) -> None:
@@ -248,21 +249,14 @@ def _apply_revoked(account: ChannelAccount, stored: WebhookEvent, event: Event, 
 
 
 def _heed_opt_out(lead: Lead, message: Message, answered: Message | None, now: datetime) -> None:
-    """An opt-out ends marketing on every channel; what only reads like one becomes a person's task."""
+    """An opt-out ends marketing on every channel, or on those it names; what only reads like one is a person's task."""
     is_about_appointment = (
         answered is not None and _is_about_appointment(answered) and optout.may_mean_appointment(message.body)
     )
-    if optout.is_opt_out(message.body) and not is_about_appointment:
-        record_permission(
-            broker=lead.broker,
-            lead=lead,
-            address=message.address,
-            kind="revoked",
-            source="keyword",
-            wording=message.body,
-            evidence={"message": message.pk, "channel": message.channel, "sandbox": message.sandbox},
-            now=now,
-        )
+    channels = optout.revoked_channels(message.body)
+    if channels and not is_about_appointment:
+        for channel in channels:
+            _revoke(lead, message, channel, now)
     elif is_about_appointment or optout.looks_like_opt_out(message.body):
         with translation.override(lead.broker.language):
             title = _("Wants to cancel or to be left alone? “%(text)s”") % {"text": message.body}
@@ -273,6 +267,23 @@ def _is_about_appointment(answered: Message) -> bool:
     """What people answer in their own words may be about anything."""
     is_own_words = answered.sent_by_id is not None and answered.template_id is None
     return answered.purpose == "transactional" and not is_own_words
+
+
+def _revoke(lead: Lead, message: Message, channel: str, now: datetime) -> None:
+    """For the lead's address on that channel; where we know none, it is kept with the one they wrote from."""
+    is_its_own = channel == ANY_CHANNEL or ADDRESS_OF[channel] == ADDRESS_OF[message.channel]
+    known = "" if is_its_own else address_of(lead, channel)
+    record_permission(
+        broker=lead.broker,
+        lead=lead,
+        address=known or message.address,
+        channel=channel,
+        kind="revoked",
+        source="keyword",
+        wording=message.body,
+        evidence={"message": message.pk, "channel": message.channel, "sandbox": message.sandbox},
+        now=now,
+    )
 
 
 def _newest_sent(lead: Lead, account: ChannelAccount) -> Message | None:
@@ -291,11 +302,11 @@ def _apply_status(account: ChannelAccount, stored: WebhookEvent, event: Event, n
     if not _claim(stored, now):
         return
     moves = {"status": event.status, "code": event.code, "provider_id": _provider_id(event)}
-    if not apply_status(message=message, now=now, **moves):
-        return
-    if event.status in ACCEPTED and message.sent_by_id is not None:
+    has_moved = apply_status(message=message, now=now, **moves)
+    if has_moved and event.status in ACCEPTED and message.sent_by_id is not None:
         record_written(lead=lead, at=message.created_at, now=now)
     if event.status == MessageStatus.FAILED:
+        # Late too: the mail was delivered to a server, which found out afterwards that nobody is there.
         where = {"channel": message.channel, "address": message.address}
         heed_refusal(lead=lead, code=event.code, now=now, **where)
 

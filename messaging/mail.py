@@ -139,15 +139,19 @@ def _headers(envelope: Envelope, sender: str) -> dict[str, str]:
     return headers
 
 
-def _needs_footer(envelope: Envelope) -> bool:
-    return bool(envelope.unsubscribe_url) and envelope.unsubscribe_url not in envelope.body
+def _footer(envelope: Envelope) -> dict[str, str]:
+    """The links that stand below a text: those that are not in it already."""
+    links = {"unsubscribe_url": envelope.unsubscribe_url, "preferences_url": envelope.preferences_url}
+    return {name: url for name, url in links.items() if url and url not in envelope.body}
 
 
 def _text(envelope: Envelope) -> str:
-    if not _needs_footer(envelope):
-        return envelope.body
-    wish = _("No more messages of this kind, please:")
-    return f"{envelope.body}\n\n-- \n{wish} {envelope.unsubscribe_url}\n"
+    wishes = {
+        "unsubscribe_url": _("No more messages of this kind, please:"),
+        "preferences_url": _("Choose what you receive:"),
+    }
+    lines = [f"{wishes[name]} {url}\n" for name, url in _footer(envelope).items()]
+    return "".join([envelope.body, *(["\n\n-- \n"] if lines else []), *lines])
 
 
 def _html(envelope: Envelope) -> str:
@@ -158,6 +162,6 @@ def _html(envelope: Envelope) -> str:
             "language": envelope.language,
             "subject": one_line(envelope.subject),
             "paragraphs": [linked(paragraph) for paragraph in paragraphs],
-            "unsubscribe_url": envelope.unsubscribe_url if _needs_footer(envelope) else "",
+            "footer": _footer(envelope),
         },
     )

@@ -52,6 +52,8 @@ BOUNCES = {
     "10": "invalid_address",  # SparkPost's bounce classes
     "30": "invalid_address",
 }
+# Of a mail's text, in signs: a book is no answer.
+LONGEST_TEXT = 200_000
 # Where an answer begins to repeat what it answers.
 QUOTE = re.compile(
     r"^(>|-{2,} ?(original message|mensaje original)|_{10,}$|(el|on) .{5,200}(escribió|wrote):\s*$)",
@@ -111,8 +113,8 @@ def _received(event: AnymailInboundEvent) -> dict[str, Any]:
 def _words_of(mail: AnymailInboundMessage) -> str:
     """What was written this time, without what it answers."""
     if mail.stripped_text:
-        return str(mail.stripped_text).strip()
-    text = mail.text or strip_tags(mail.html or "")
+        return str(mail.stripped_text).strip()[:LONGEST_TEXT]
+    text = (mail.text or strip_tags((mail.html or "")[:LONGEST_TEXT]))[:LONGEST_TEXT]
     return without_quote(text) or str(mail["Subject"] or "").strip()
 
 

@@ -23,6 +23,7 @@ from anymail.webhooks.brevo import BrevoInboundWebhookView, BrevoTrackingWebhook
 from anymail.webhooks.mailgun import MailgunInboundWebhookView, MailgunTrackingWebhookView
 from anymail.webhooks.postmark import PostmarkInboundWebhookView, PostmarkTrackingWebhookView
 from anymail.webhooks.sparkpost import SparkPostInboundWebhookView, SparkPostTrackingWebhookView
+from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -40,6 +41,7 @@ LOOK_AGAIN_AFTER = 60.0
 KEEP_SECONDS = 10.0
 # A proxy's own trouble, a service that wants money, wrong credentials, a domain that is not theirs.
 ACCOUNTS_FAULT = {401, 402, 403, 404, 407}
+FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 MISREAD = (AnymailError, AnymailConfigurationError, AttributeError, LookupError, TypeError, ValueError)
 
 WEBHOOK_SECRET = Credential(
@@ -106,6 +108,10 @@ class MailService(Adapter):
             "for received mail, with the webhook secret as user name and password where it asks for them: %(url)s"
         ) % {"url": url}
 
+    def longest_body(self, request: HttpRequest) -> int:
+        """A received mail with all that is attached to it. It is believed by its head, before any of it is read."""
+        return settings.INBOUND_MAIL_BYTES
+
     def verify(self, request: HttpRequest) -> bool:
         if not self._given(self.proof):
             return False
@@ -118,6 +124,7 @@ class MailService(Adapter):
 
     def read(self, request: HttpRequest) -> Mapping[str, Any]:
         """Its events in anymail's words. The views know by themselves what is not meant for them."""
+        _read_whole(request)
         try:
             try:
                 return as_payload(self._view(self.tracking).parse_events(request))
@@ -184,6 +191,12 @@ class MailService(Adapter):
     def _sender(self) -> tuple[str, str]:
         name, address = split_sender(self.account.sender)
         return name or self.account.name, address
+
+
+def _read_whole(request: HttpRequest) -> None:
+    """A mail in JSON may be longer than Django reads by itself; it was verified and measured before."""
+    if request.content_type not in FORMS and not hasattr(request, "_body"):
+        request._body = request.read()
 
 
 def _mailbox(name: str, address: str) -> str:
@@ -279,6 +292,12 @@ class Mailgun(MailService):
     backend, tracking, inbound = mailgun.EmailBackend, MailgunTrackingWebhookView, MailgunInboundWebhookView
     options = ("api_key", "sender_domain")
     proof = "webhook_signing_key"
+
+    def longest_body(self, request: HttpRequest) -> int:
+        """The signature stands in the body. What is attached to a form goes by unread; of the rest a little is read."""
+        if request.content_type == "multipart/form-data":
+            return settings.INBOUND_MAIL_BYTES
+        return min(settings.INBOUND_MAIL_BYTES, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
     def _view(self, view: type[Any]) -> Any:
         return view(webhook_secret=[], api_key=None, webhook_signing_key=self._given("webhook_signing_key"))

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from brokers.rules import ContactWindow
+from leads.consents import newest_permission
 from leads.zones import phone_facts
 from messaging.jurisdictions import AUTOMATED_CALLS
 from messaging.schedule import next_opening
@@ -156,13 +157,6 @@ def zones_of(facts: ContactFacts) -> tuple[str, ...]:
     if not zones or facts.broker_timezone in zones:
         return (facts.broker_timezone,)
     return zones
-
-
-def newest_permission(permissions: Sequence[Permission], channel: str, purpose: str) -> Permission | None:
-    """The rule that decides: the newest for the channel or every channel that speaks of this purpose."""
-    purposes = ("all",) if purpose == "transactional" else ("marketing", "all")
-    matching = [rule for rule in permissions if rule.channel in (channel, "*") and rule.purpose in purposes]
-    return max(matching, key=lambda rule: (rule.at, rule.id), default=None)
 
 
 def is_revoked(facts: ContactFacts) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from brokers.models import Broker
 from leads.actions import mark_unreachable, record_permission
 from leads.models import ContactPermission, Lead
+from messaging.policy import address_of
 
 # Codes of outcomes and events. Adapters say these and no other for the two.
 UNREACHABLE_CODES = ("invalid_address",)
@@ -16,8 +17,11 @@ SOURCE = "provider"
 
 
 def heed_refusal(*, lead: Lead, channel: str, address: str, code: str, now: datetime) -> None:
-    """Keep what a refusal for good means for later contacts; most mean nothing. Twice is once."""
-    if code in UNREACHABLE_CODES:
+    """Keep what a refusal for good means for later contacts; most mean nothing. Twice is once.
+
+    Of an address that is no longer the lead's, that nobody is there says nothing of the one they have now.
+    """
+    if code in UNREACHABLE_CODES and address in ("", address_of(lead, channel)):
         mark_unreachable(lead=lead, channel=channel, code=code, now=now)
     elif code in OPT_OUT_CODES:
         evidence = {"code": code}
@@ -31,7 +35,7 @@ def record_opt_out(
 
     False when the newest rule says so already. The caller holds the lead.
     """
-    rules = ContactPermission.objects.filter(broker=broker, address=address).order_by("-at", "-id")
+    rules = ContactPermission.objects.real().filter(broker=broker, address=address).order_by("-at", "-id")
     newest = rules.filter(channel__in=(channel, ContactPermission.ANY_CHANNEL)).first()
     if newest is not None and newest.kind == "revoked" and (lead is None or newest.lead_id == lead.pk):
         return False

@@ -4,7 +4,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.core.signing import BadSignature, Signer
@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from brokers.models import Broker
 from leads.actions import record_permission
+from leads.consents import MARKETING, is_off
 from leads.models import ContactPermission, Lead
 
 SALT = "messaging.unsubscribe"
@@ -51,6 +52,20 @@ def unsubscribe_url(*, broker_id: int, lead_id: int, channel: str, address: str)
     return settings.PUBLIC_URL + _path().replace("TOKEN", Link(broker_id, lead_id, channel, address).token())
 
 
+def preferences_url(*, broker_id: int, lead_id: int, channel: str, address: str) -> str:
+    """The page on which people choose what they get, by the same token."""
+    token = Link(broker_id, lead_id, channel, address).token()
+    return settings.PUBLIC_URL + _preferences_path().replace("TOKEN", token)
+
+
+def footer_links(*, broker_id: int, lead_id: int, channel: str, address: str) -> dict[str, Any]:
+    """What an Envelope says below an e-mail, by its fields' names."""
+    if channel != "email":
+        return {}
+    who: dict[str, Any] = {"broker_id": broker_id, "lead_id": lead_id, "channel": channel, "address": address}
+    return {"unsubscribe_url": unsubscribe_url(**who), "preferences_url": preferences_url(**who)}
+
+
 @transaction.atomic
 def unsubscribe(*, link: Link, now: datetime) -> bool:
     """Take back the permission for marketing on every channel; False when that is so already.
@@ -75,10 +90,11 @@ def unsubscribe(*, link: Link, now: datetime) -> bool:
 
 
 def is_unsubscribed(link: Link) -> bool:
-    """Whether the newest thing said for this lead or address takes back everything."""
+    """Whether marketing is taken back on every channel, for this lead or address; what was only played on the sandbox
+    does not count."""
     whose = Q(lead=link.lead_id) | Q(address=link.address) if link.address else Q(lead=link.lead_id)
-    newest = ContactPermission.objects.filter(whose, broker=link.broker_id).order_by("-at", "-id").first()
-    return newest is not None and newest.kind == "revoked" and newest.channel == ContactPermission.ANY_CHANNEL
+    rules = ContactPermission.objects.real().filter(whose, broker=link.broker_id)
+    return is_off(list(rules), MARKETING)
 
 
 @lru_cache(maxsize=4)
@@ -89,3 +105,8 @@ def _signer(secret: str) -> Signer:
 @lru_cache(maxsize=1)
 def _path() -> str:
     return reverse("messaging:unsubscribe", args=["TOKEN"])
+
+
+@lru_cache(maxsize=1)
+def _preferences_path() -> str:
+    return reverse("messaging:preferences", args=["TOKEN"])

@@ -1,8 +1,9 @@
-"""The doors of messaging: the unsubscribe page, and the sandbox's phone."""
+"""The doors of messaging: the pages of those who want less of it, and the sandbox's phone."""
 
 from typing import cast
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -10,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.http import urlencode
+from django.utils.translation import get_language_info
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -19,6 +21,7 @@ from brokers.models import Broker, User
 from brokers.refusal import Refused
 from leads.models import Lead
 from messaging.phone import answer_as_lead, leads_with_messages, phone_of
+from messaging.preferences import BUTTONS, choices_of, question, save_choices, turn_off_everything
 from messaging.unsubscribe import Link, is_unsubscribed, unsubscribe
 
 
@@ -27,19 +30,59 @@ from messaging.unsubscribe import Link, is_unsubscribed, unsubscribe
 @require_http_methods(["GET", "HEAD", "POST"])
 def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
     """RFC 8058: a POST takes the permission back, no login, cookie or question. Looking changes nothing."""
-    try:
-        link = Link.parse(token)
-        broker = Broker.objects.get(pk=link.broker_id)
-    except (ValueError, Broker.DoesNotExist):
+    link, broker = _link_of(token)
+    if link is None or broker is None:
         return render(request, "messaging/unsubscribe_unknown.html", status=404)
     if request.method == "POST":
         unsubscribe(link=link, now=timezone.now())
-    with translation.override(_language_of(link, broker)):
-        context = {"broker": broker, "address": link.address, "is_done": is_unsubscribed(link)}
+    with translation.override(_language_of(request, link, broker)):
+        context = {"broker": broker, "address": link.address, "token": token, "is_done": is_unsubscribed(link)}
         return render(request, "messaging/unsubscribe.html", context)
 
 
-def _language_of(link: Link, broker: Broker) -> str:
+@csrf_exempt
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def preferences_page(request: HttpRequest, token: str) -> HttpResponse:
+    """Who holds the link may choose, without login or cookie: whoever could forge the form would have to know the link.
+    Looking changes nothing."""
+    link, broker = _link_of(token)
+    if link is None or broker is None:
+        return render(request, "messaging/unsubscribe_unknown.html", status=404)
+    with translation.override(_language_of(request, link, broker)):
+        has_changed = _save_preferences(request, link) if request.method == "POST" else None
+        context = {
+            "broker": broker,
+            "address": link.address,
+            "question": question(broker),
+            "choices": choices_of(link),
+            "buttons": BUTTONS.items(),
+            "has_changed": has_changed,
+            "languages": [(code, get_language_info(code)["name_local"]) for code, _name in settings.LANGUAGES],
+        }
+        return render(request, "messaging/preferences.html", context)
+
+
+def _save_preferences(request: HttpRequest, link: Link) -> bool:
+    now, at_once = timezone.now(), request.POST.get("everything", "")
+    if at_once in BUTTONS:
+        return turn_off_everything(link=link, level=at_once, now=now)
+    return bool(save_choices(link=link, wanted=request.POST.dict(), now=now))
+
+
+def _link_of(token: str) -> tuple[Link | None, Broker | None]:
+    """None, None for a token that is none of ours."""
+    try:
+        link = Link.parse(token)
+        return link, Broker.objects.get(pk=link.broker_id)
+    except (ValueError, Broker.DoesNotExist):
+        return None, None
+
+
+def _language_of(request: HttpRequest, link: Link, broker: Broker) -> str:
+    """The one they switched to, else the lead's, else the brokerage's."""
+    if (chosen := request.GET.get("lang")) in dict(settings.LANGUAGES):
+        return str(chosen)
     spoken = Lead.objects.filter(pk=link.lead_id, broker=broker).values_list("language", flat=True).first()
     return spoken or broker.language
 

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.files.uploadhandler import FileUploadHandler
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -12,13 +15,22 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from messaging.base import Event
+from messaging.base import Adapter, Event
 from messaging.inbound import receive_event
 from messaging.models import ChannelAccount
 from messaging.providers import adapter_for
 
 logger = logging.getLogger(__name__)
-LONGEST_BODY = 1_000_000
+
+
+class NameOnly(FileUploadHandler):
+    """What was attached is called by its name; the rest of it goes by, neither into memory nor onto the disk."""
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        return None
+
+    def file_complete(self, file_size: int) -> SimpleUploadedFile:
+        return SimpleUploadedFile(self.file_name or "", b"", self.content_type or "application/octet-stream")
 
 
 def webhook_url(account: ChannelAccount) -> str:
@@ -35,9 +47,18 @@ def webhook(request: HttpRequest, provider: str, token: str) -> HttpResponse:
     account = ChannelAccount.objects.select_related("broker").filter(provider=provider, webhook_token=token).first()
     if account is None:
         return HttpResponse(status=403)
-    if _is_too_long(request):
-        return HttpResponse(status=413)
     adapter = adapter_for(account)
+    if _is_too_long(request, adapter.longest_body(request)):
+        return HttpResponse(status=413)
+    request.upload_handlers = [NameOnly(request)]
+    try:
+        return _take_in(request, account, adapter)
+    except RequestDataTooBig:
+        logger.warning("A webhook call for account %s has more text than is read", account.pk)
+        return HttpResponse(status=413)
+
+
+def _take_in(request: HttpRequest, account: ChannelAccount, adapter: Adapter) -> HttpResponse:
     if not adapter.verify(request):
         logger.warning("A webhook call for account %s was not signed by its provider", account.pk)
         return HttpResponse(status=403)
@@ -51,10 +72,10 @@ def webhook(request: HttpRequest, provider: str, token: str) -> HttpResponse:
     return HttpResponse(status=200 if all(heard) else 500)
 
 
-def _is_too_long(request: HttpRequest) -> bool:
+def _is_too_long(request: HttpRequest, longest: int) -> bool:
     """A request says how long it is, and nothing behind that is read."""
     said = request.META.get("CONTENT_LENGTH") or "0"
-    return not said.isdecimal() or int(said) > LONGEST_BODY
+    return not said.isdecimal() or int(said) > longest
 
 
 def _is_heard(account: ChannelAccount, event: Event, payload: Mapping[str, Any]) -> bool:

@@ -35,7 +35,7 @@ from messaging.reasons import remedy_for_people, sentence
 from messaging.settling import heed_outcomes, write_off, write_outcomes
 from messaging.slots import SECOND, slot_of
 from messaging.storable import storable_text
-from messaging.unsubscribe import unsubscribe_url
+from messaging.unsubscribe import footer_links, preferences_url, unsubscribe_url
 from templates_app.models import MessageTemplate
 from templates_app.preview import Rendered, rendered, surroundings_of
 from templates_app.variants import Template, Templates
@@ -186,7 +186,9 @@ def _said(draft: Draft, lead: Lead, way: Way, now: datetime) -> Rendered:
         return Rendered(draft.subject, draft.text)
     links: dict[str, str] = {}
     if "unsubscribe_link" in draft.template.variables:
-        links["unsubscribe_link"] = _unsubscribe_url(lead, draft.channel)
+        links["unsubscribe_link"] = unsubscribe_url(**_reached(lead, draft.channel))
+    if "preferences_link" in draft.template.variables:
+        links["preferences_link"] = preferences_url(**_reached(lead, draft.channel))
     if "telegram_link" in draft.template.variables:
         links["telegram_link"] = _telegram_link(lead)
     if "booking_link" in draft.template.variables:
@@ -195,9 +197,10 @@ def _said(draft: Draft, lead: Lead, way: Way, now: datetime) -> Rendered:
     return Rendered((draft.subject or said.subject)[: sql.SUBJECT_LENGTH], said.body, said.variables)
 
 
-def _unsubscribe_url(lead: Lead, channel: str) -> str:
+def _reached(lead: Lead, channel: str) -> dict[str, Any]:
+    """Whom a signed link speaks of."""
     address = address_of(lead, channel)
-    return unsubscribe_url(broker_id=lead.broker_id, lead_id=lead.pk, channel=channel, address=address)
+    return {"broker_id": lead.broker_id, "lead_id": lead.pk, "channel": channel, "address": address}
 
 
 def _telegram_link(lead: Lead) -> str:
@@ -242,7 +245,7 @@ def _new_message(
 def _envelope(message: Message, draft: Draft, lead: Lead, way: Way, said: Rendered, now: datetime) -> Envelope:
     """An e-mail that answers is a letter between two people: it says nothing of lists, nor of machines."""
     template = draft.template
-    wants_way_out = draft.channel == EMAIL and not way.is_answer(now)
+    wants_way_out = not way.is_answer(now)
     return Envelope(
         message_id=message.pk,
         key=message.dedupe_key,
@@ -251,7 +254,7 @@ def _envelope(message: Message, draft: Draft, lead: Lead, way: Way, said: Render
         subject=message.subject,
         body=message.body,
         purpose=message.purpose,
-        unsubscribe_url=_unsubscribe_url(lead, draft.channel) if wants_way_out else "",
+        **(footer_links(**_reached(lead, draft.channel)) if wants_way_out else {}),
         language=template.language if template else lead.language or lead.broker.language,
         provider_template_id=template.provider_template_id if template else "",
         variables=said.variables,

@@ -16,7 +16,7 @@ from templates_app.variants import Template, compiled
 
 # Links that are made for one dispatch only; here they lead nowhere.
 SAMPLE_LINK = f"{settings.PUBLIC_URL}/…"
-LINKS = ("booking_link", "unsubscribe_link", "telegram_link")
+LINKS = ("booking_link", "unsubscribe_link", "preferences_link", "telegram_link")
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ CONTEXT_VARIABLES = (
     "appointment_time",
     "booking_link",
     "unsubscribe_link",
+    "preferences_link",
     "telegram_link",
     "date",
 )
@@ -61,6 +62,7 @@ class Surroundings:
     property_ref: str = ""
     booking_link: str = ""
     unsubscribe_link: str = ""
+    preferences_link: str = ""
     telegram_link: str = ""
     appointment_at: datetime | None = None
 
@@ -118,6 +120,7 @@ _READERS = {
     "broker_name": lambda lead, said, around: around.broker_name,
     "booking_link": lambda lead, said, around: around.booking_link,
     "unsubscribe_link": lambda lead, said, around: around.unsubscribe_link,
+    "preferences_link": lambda lead, said, around: around.preferences_link,
     "telegram_link": lambda lead, said, around: around.telegram_link,
     "appointment_date": lambda lead, said, around: _local(around.appointment_at, around, "DATE_FORMAT"),
     "appointment_time": lambda lead, said, around: _local(around.appointment_at, around, "TIME_FORMAT"),

@@ -12,7 +12,7 @@ from brokers.models import User
 from leads.actions import propose_appointment
 from leads.links import booking_url
 from leads.models import Lead
-from messaging.unsubscribe import unsubscribe_url
+from messaging.unsubscribe import preferences_url, unsubscribe_url
 from tests.building import NOW, a_campaign, enroll
 
 ROOMS = ("brokers", "leads", "templates_app", "messaging", "voice", "campaigns")
@@ -22,12 +22,17 @@ def unsubscribe_page(lead: Lead) -> str:
     return unsubscribe_url(broker_id=lead.broker_id, lead_id=lead.pk, channel="email", address=lead.email)
 
 
+def preferences_page(lead: Lead) -> str:
+    return preferences_url(broker_id=lead.broker_id, lead_id=lead.pk, channel="email", address=lead.email)
+
+
 def booking_page(lead: Lead) -> str:
     return booking_url(propose_appointment(lead=lead, now=NOW).token)
 
 
 PUBLIC: dict[str, Callable[[Lead], str]] = {
     "unsubscribe": unsubscribe_page,
+    "preferences": preferences_page,
     "booking": booking_page,
     "login": lambda lead: "/login/",
 }

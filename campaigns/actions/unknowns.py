@@ -22,7 +22,7 @@ from messaging.dispatching import SEND_LEASE, dispatch_all
 from messaging.models import ChannelAccount, Direction, Message, MessageStatus
 from messaging.policy import CALL, judge
 from messaging.slots import slot_of
-from messaging.unsubscribe import unsubscribe_url
+from messaging.unsubscribe import footer_links
 from templates_app.merge import MissingVariable
 from voice.actions import write_calls
 from voice.models import ENDED, VoiceCall
@@ -191,7 +191,6 @@ def _variables(due: Due, way: Way) -> tuple[str, ...]:
 
 
 def _envelope(row: Message, due: Due, way: Way) -> Envelope:
-    link = unsubscribe_url(broker_id=row.broker_id, lead_id=row.lead_id, channel=row.channel, address=row.address)
     return Envelope(
         message_id=row.pk,
         key=row.dedupe_key,
@@ -200,7 +199,7 @@ def _envelope(row: Message, due: Due, way: Way) -> Envelope:
         subject=row.subject,
         body=row.body,
         purpose=row.purpose,
-        unsubscribe_url=link if row.channel == "email" else "",
+        **footer_links(broker_id=row.broker_id, lead_id=row.lead_id, channel=row.channel, address=row.address),
         language=way.template.language if way.template else due.broker.language,
         provider_template_id=way.template.provider_template_id if way.template else "",
         variables=_variables(due, way),

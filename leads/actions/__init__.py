@@ -3,9 +3,11 @@
 All moments are aware datetimes given by the caller; all verbs raise Refused and then have changed nothing.
 """
 
+from leads.actions.consent import leads_with, record_consent
 from leads.actions.facts import mark_unreachable, record_call, record_inbound, record_permission, record_written
 from leads.actions.lead import EDITABLE, assign_leads, create_lead, delete_lead, edit_lead, rescore
 from leads.actions.stage import allowed_moves, move_stage
+from leads.actions.suppression import preview_suppression, suppress_addresses
 from leads.actions.work import TASK_FIELDS, book_appointment, create_task, edit_task, propose_appointment, write_note
 
 __all__ = [
@@ -19,13 +21,17 @@ __all__ = [
     "delete_lead",
     "edit_lead",
     "edit_task",
+    "leads_with",
     "mark_unreachable",
     "move_stage",
+    "preview_suppression",
     "propose_appointment",
     "record_call",
+    "record_consent",
     "record_inbound",
     "record_permission",
     "record_written",
     "rescore",
+    "suppress_addresses",
     "write_note",
 ]

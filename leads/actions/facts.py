@@ -9,7 +9,9 @@ from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Greatest, Least
 
 from brokers.models import Broker
-from leads.actions.lead import ADDRESS_OF, locked, rescore
+from leads import consents
+from leads.actions.lead import locked, rescore
+from leads.consents import ADDRESS_OF
 from leads.models import ContactPermission, Lead
 
 QUICK_REPLY_WITHIN = timedelta(minutes=5)
@@ -69,9 +71,12 @@ def record_permission(
     purpose: str = "marketing",
     wording: str = "",
     evidence: Mapping[str, Any] | None = None,
+    at: datetime | None = None,
 ) -> None:
-    """Append a permission given or taken back. It is written for each address of the lead that it is about, so that
-    it holds although the lead is deleted and comes again."""
+    """Append a permission given or taken back, `at` a moment that is not later than now. It is written for each address
+    of the lead that it is about, so that it holds although the lead is deleted and comes again.
+
+    What people and files say comes by `record_consent`, which looks at it first."""
     addresses = [address]
     if lead is not None:
         lead = locked(lead)
@@ -87,14 +92,14 @@ def record_permission(
             source=source,
             wording=wording,
             evidence=dict(evidence or {}),
-            at=now,
+            at=at or now,
         )
         for one in addresses
     )
     if lead is not None:
         # A sign of life, by which the engine's next pass sees it.
         Lead.objects.filter(pk=lead.pk).update(
-            opted_out_at=_opted_out_at(lead, kind, now),
+            opted_out_at=consents.opted_out_at(list(ContactPermission.objects.about(lead, *addresses))),
             last_activity_at=_not_before("last_activity_at", now),
             updated_at=now,
         )
@@ -105,19 +110,6 @@ def _addresses(lead: Lead, channel: str, address: str) -> list[str]:
     if channel == ContactPermission.ANY_CHANNEL:
         return sorted({address, lead.phone, lead.email, lead.telegram_chat_id} - {""}) or [""]
     return [address or getattr(lead, ADDRESS_OF[channel])]
-
-
-def _opted_out_at(lead: Lead, kind: str, now: datetime) -> datetime | None:
-    """It stands until nothing is taken back any more, on no channel and for no purpose."""
-    if kind == "revoked":
-        return now
-    rules = ContactPermission.objects.filter(lead=lead).order_by("-at", "-id").values_list("channel", "purpose", "kind")
-    newest = [
-        next((rule for about, purpose, rule in rules if about in (channel, "*") and purpose in purposes), "")
-        for channel in ADDRESS_OF
-        for purposes in (("marketing", "all"), ("all",))
-    ]
-    return lead.opted_out_at if "revoked" in newest else None
 
 
 def _not_before(column: str, now: datetime) -> Greatest:

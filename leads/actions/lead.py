@@ -13,6 +13,7 @@ from brokers.models import Broker, User
 from brokers.refusal import Refused
 from leads import scoring
 from leads.addresses import normalise_email, normalise_phone
+from leads.consents import ADDRESS_OF
 from leads.models import Assignment, Cause, Inquiry, Lead, ScoreChange, Stage, StageTransition
 
 EDITABLE = {
@@ -36,7 +37,6 @@ EDITABLE = {
 }
 LANGUAGES = ("", "es", "en")
 SHAPES = {"metadata": dict, "tags": list}
-ADDRESS_OF = {"telegram": "telegram_chat_id", "email": "email", "whatsapp": "phone", "call": "phone"}
 
 
 @transaction.atomic

@@ -1,3 +1,3 @@
-from leads.admin import history, lead, work
+from leads.admin import history, lead, suppression, work
 
-__all__ = ["history", "lead", "work"]
+__all__ = ["history", "lead", "suppression", "work"]

@@ -2,12 +2,15 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django import forms
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from brokers.admin_base import TenantForm, who
 from leads.actions import EDITABLE, create_lead, delete_lead, edit_lead
+from leads.admin.consent import CONSENT_VERBS, history_table, standing_table
 from leads.admin.move import MovesLeads
 from leads.admin.vocabulary import VOCABULARY
 from leads.filters import TextListField
@@ -73,6 +76,7 @@ SAID = (
         )
     },
 )
+PERMISSIONS = (_("What may be sent"), {"fields": ("what_may_be_sent", "what_was_said")})
 FACTS = (
     _("What happened"),
     {
@@ -108,9 +112,10 @@ class LeadAdmin(MovesLeads):
 
     form = LeadForm
     can_delete = True
-    fieldsets: ClassVar[Any] = (WHO, STANDING, SAID, FACTS)
+    verbs = CONSENT_VERBS
+    fieldsets: ClassVar[Any] = (WHO, STANDING, SAID, PERMISSIONS, FACTS)
     readonly_fields = tuple(
-        name for _title, options in (STANDING, FACTS) for name in options["fields"] if name not in EDITABLE
+        name for _title, options in (STANDING, PERMISSIONS, FACTS) for name in options["fields"] if name not in EDITABLE
     )
     list_display = (
         "__str__",
@@ -149,6 +154,14 @@ class LeadAdmin(MovesLeads):
             return
         known = {name: value for name, value in values.items() if value not in form.fields[name].empty_values}
         obj.pk = create_lead(broker=obj.broker, now=self.now(), by=who(request), **known).pk
+
+    @admin.display(description=_("now"))
+    def what_may_be_sent(self, row: Lead) -> SafeString:
+        return standing_table(row)
+
+    @admin.display(description=_("what was said, the newest first"))
+    def what_was_said(self, row: Lead) -> SafeString:
+        return history_table(row)
 
     # A lead leaves the lists; its rows stay.
 

@@ -11,7 +11,8 @@ from django.urls import path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from brokers.admin_base import TenantAdmin, who
+from brokers.admin_base import who
+from brokers.admin_verbs import HasVerbs
 from brokers.refusal import Refused
 from leads.actions import allowed_moves, move_stage
 from leads.models import Cause, Lead, Stage
@@ -61,7 +62,7 @@ class SeenMoveForm(MoveForm):
         return self.cleaned_data
 
 
-class MovesLeads(TenantAdmin):
+class MovesLeads(HasVerbs):
     """The part of LeadAdmin that moves leads."""
 
     def get_urls(self) -> list[Any]:

@@ -8,18 +8,15 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from brokers.admin_base import TenantAdmin, TenantForm, who
-from brokers.models import Broker
-from brokers.refusal import Refused
 from leads.actions import (
     TASK_FIELDS,
     book_appointment,
     create_task,
     edit_task,
     propose_appointment,
-    record_permission,
+    record_consent,
     write_note,
 )
-from leads.addresses import normalise_email, normalise_phone
 from leads.models import Appointment, Availability, ContactPermission, Note, Task
 
 LEAD_SEARCH: tuple[str, ...] = ("lead__name", "lead__phone", "lead__email")
@@ -154,7 +151,7 @@ class AvailabilityAdmin(TenantAdmin):
 
 
 class PermissionForm(TenantForm):
-    refusal_fields = {"phone_invalid": "address", "email_invalid": "address"}
+    refusal_fields = dict.fromkeys(("phone_invalid", "email_invalid", "telegram_chat_id_invalid"), "address")
     channel = forms.ChoiceField(label=_("Channel"), choices=CHANNELS)
 
     def clean(self) -> dict[str, Any]:
@@ -177,24 +174,8 @@ class ContactPermissionAdmin(OfLeadAdmin):
     search_fields = ("address", *LEAD_SEARCH)
 
     def save_model(self, request: HttpRequest, obj: ContactPermission, form: Any, change: bool) -> None:
-        given = {name: form.cleaned_data[name] for name in ("lead", "channel", "kind", "purpose", "wording")}
-        address = normalised(form.cleaned_data["address"], obj.broker, given["channel"])
+        names = ("lead", "address", "channel", "kind", "purpose", "wording")
+        given = {name: form.cleaned_data[name] for name in names}
         evidence = {"by": request.user.get_username()}
-        record_permission(
-            broker=obj.broker, now=self.now(), source="admin", address=address, evidence=evidence, **given
-        )
+        record_consent(broker=obj.broker, now=self.now(), source="admin", evidence=evidence, **given)
         obj.pk = ContactPermission.objects.filter(broker=obj.broker).latest("pk").pk
-
-
-def normalised(address: str, broker: Broker, channel: str) -> str:
-    """An address as the policy looks it up. Raises Refused `phone_invalid` or `email_invalid`."""
-    if not address or channel == "telegram":
-        return address.strip()
-    if "@" in address or channel == "email":
-        return normalise_email(address)
-    try:
-        return normalise_phone(address, broker.country)
-    except Refused:
-        if channel == ContactPermission.ANY_CHANNEL and address.strip().isdecimal():
-            return address.strip()  # a Telegram chat
-        raise

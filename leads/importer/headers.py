@@ -123,6 +123,28 @@ _ALIASES = {
         property code, listing, listing id, proyecto, proyecto de interés, propiedad de interés, código aviso,
         aviso, publicación, código publicación, unidad
         """,
+    "consent": """
+        consentimiento, consent, acepta marketing, acepta publicidad, acepta contacto, acepta ser contactado, acepta
+        comunicaciones, autoriza contacto, autoriza publicidad, opt in, opt-in marketing, marketing consent
+        """,
+    "consent_source": """
+        origen del consentimiento, origen consentimiento, fuente del consentimiento, fuente consentimiento, consent
+        source
+        """,
+    "consent_wording": """
+        texto del consentimiento, texto consentimiento, texto aceptado, consent wording, consent text
+        """,
+    "consent_at": """
+        fecha del consentimiento, fecha de consentimiento, fecha consentimiento, consent at, consent date
+        """,
+    "consent_channel": """
+        canal del consentimiento, canal de consentimiento, canal consentimiento, consent channel
+        """,
+    "opt_out": """
+        baja, de baja, dado de baja, dada de baja, no contactar, no molestar, desuscrito, opt out, opted out,
+        unsubscribed, do not contact
+        """,
+    "opt_out_at": "fecha de baja, fecha baja, fecha de la baja, opt out at, opt out date, unsubscribed at",
     "created_at": """
         fecha, fecha creación, fecha de creación, fecha ingreso, fecha de ingreso, fecha registro, fecha de
         registro, fecha contacto, fecha de contacto, fecha consulta, fecha de consulta, fecha y hora, creado, creado

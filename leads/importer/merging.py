@@ -17,7 +17,8 @@ from typing import Any, Literal, NamedTuple
 
 from brokers.rules import ScoreRules
 from leads import scoring
-from leads.importer.rows import ParsedLine, Remark
+from leads.importer.consents import Consents, Remark
+from leads.importer.rows import ParsedLine
 from leads.importer.words import squash
 
 Outcome = Literal["created", "updated", "merged", "unchanged"]
@@ -130,8 +131,10 @@ class Merger:
         leads: Iterable[KnownLead] = (),
         external: Mapping[tuple[str, str], KnownInquiry] | None = None,
         digests: Iterable[str] = (),
+        consents: Consents | None = None,
     ) -> None:
         self.circumstances = circumstances
+        self.consents = consents or Consents(circumstances.now)
         self.born: list[KnownLead] = []
         self.inquiries: list[NewInquiry] = []
         self.remarks: list[tuple[int, Remark]] = []
@@ -166,11 +169,15 @@ class Merger:
             outcome = "merged" if is_ours else "updated"
             self._fill(lead, line)
         self._ask(lead, line, external_id)
+        self.consents.take(line, lead)
         return outcome
 
     def finish(self) -> None:
         """Scores, and the marks of possible duplicates; call it when every id is known."""
+        spoken = {row.lead for row in self.consents.written} - {None}
         for lead in (*self.born, *self._changed):
+            if lead in spoken or (not lead.status and self.consents.is_spoken_of(lead)):
+                lead.opted_out_at = self.consents.opted_out_at(lead)
             if lead.twins:
                 marked = {*lead.metadata.get(POSSIBLE_DUPLICATES, ()), *(twin.id for twin in lead.twins)}
                 lead.metadata[POSSIBLE_DUPLICATES] = sorted(marked)
@@ -178,9 +185,15 @@ class Merger:
 
     def _take_again(self, line: ParsedLine, earlier: KnownInquiry) -> Outcome:
         """The same record of the same source. When it says more than before, that is no new inquiry."""
-        if earlier.lead is None or earlier.digest == line.content_hash:
+        if earlier.digest == line.content_hash:
             return "unchanged"
-        return "updated" if self._fill(earlier.lead, line) else "unchanged"
+        lead = earlier.lead
+        has_more = lead is not None and self._fill(lead, line)
+        has_said = self.consents.take(line, lead)
+        if lead is not None and has_said:
+            lead.last_activity_at = self.circumstances.now
+            self._touch(lead)
+        return "updated" if has_more or has_said else "unchanged"
 
     def _find(self, line: ParsedLine) -> KnownLead | None:
         by_number = self._by_phone.get(line.phone) or self._by_chat.get(line.telegram_chat_id)

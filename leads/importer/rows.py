@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from leads.importer import dates, money, phones, values
+from leads.importer.consents import Consent, Remark, read_consent
 from leads.importer.headers import ALIASES, Columns
 from leads.importer.values import Invalid
 from leads.importer.words import TOTALS, squash
@@ -31,15 +32,6 @@ class Rules:
     timezone: str = "America/Santiago"
     uf_rate: Decimal | None = None
     custom_fields: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """A cell that was not understood although its line was accepted."""
-
-    key: str
-    said: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +65,7 @@ class ParsedLine:
     raw: dict[str, str]
     content_hash: str
     remarks: tuple[Remark, ...]
+    consent: Consent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +167,7 @@ class LineParser:
         known: dict[str, Any], remarks: list[Remark],
     ) -> ParsedLine:  # fmt: skip
         metadata, notes = self._metadata(said, known), known.get("notes", "")
+        consent, unproven = read_consent(known, said)
         return ParsedLine(
             line_number=number,
             phone=known.get("phone", ""),
@@ -196,7 +190,8 @@ class LineParser:
             metadata=metadata,
             raw={column: cell for column, cell in zip(self._header, record, strict=False) if cell},
             content_hash=self._content_hash(cells, said, known),
-            remarks=tuple(remarks),
+            remarks=(*remarks, *unproven),
+            consent=consent,
         )
 
     def _too_many(self, record: Sequence[str]) -> str:
@@ -238,7 +233,15 @@ def _readers(rules: Rules, month_first: bool) -> dict[str, Callable[[str], Any]]
         "stage": values.stage,
         "external_id": values.one_line,
         "property_ref": values.one_line,
-        "created_at": partial(dates.moment, timezone=rules.timezone, month_first=month_first),
+        "consent": values.yes_or_no,
+        "consent_source": values.one_line,
+        "consent_wording": values.one_line,
+        "consent_channel": values.channel,
+        "opt_out": values.yes_or_no,
+        **dict.fromkeys(
+            ("created_at", "consent_at", "opt_out_at"),
+            partial(dates.moment, timezone=rules.timezone, month_first=month_first),
+        ),
     }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import connection
 
+from leads.importer.consents import SOURCE, KnownRule, NewPermission
 from leads.importer.merging import LOADED, MAILBOX_LIMIT, KnownInquiry, KnownLead, NewInquiry
 from leads.importer.rows import ParsedLine
 from leads.models import Lead
@@ -65,6 +66,24 @@ WHERE deleted_at IS NULL AND id IN (
 ORDER BY id FOR NO KEY UPDATE
 """
 
+# What was said of these addresses, and by these leads.
+PERMISSIONS = """
+SELECT p.* FROM unnest(%(addresses)s::text[]) AS wanted (address) CROSS JOIN LATERAL (
+    SELECT id, lead_id, address, channel, kind, purpose, at, wording, coalesce(evidence ->> 'source', ''),
+           coalesce((evidence ->> 'sandbox')::bool, false)
+    FROM leads_contactpermission WHERE broker_id = %(broker)s AND NOT address = '' AND address = wanted.address OFFSET 0
+) p
+UNION
+SELECT id, lead_id, address, channel, kind, purpose, at, wording, coalesce(evidence ->> 'source', ''),
+       coalesce((evidence ->> 'sandbox')::bool, false)
+FROM leads_contactpermission WHERE lead_id = ANY(%(leads)s)
+"""
+
+COPY_PERMISSIONS = """
+COPY leads_contactpermission (broker_id, lead_id, address, channel, kind, purpose, source, wording, evidence, at)
+FROM STDIN
+"""
+
 RESERVE = "SELECT nextval(pg_get_serial_sequence('leads_lead', 'id')) FROM generate_series(1, %s)"
 
 _JSON = "jsonb"
@@ -88,6 +107,7 @@ _LEAD_TYPES = {
     "location": "text",
     "field_sources": _JSON,
     "source": "text",
+    "opted_out_at": "timestamptz",
     "last_activity_at": "timestamptz",
     "created_at": "timestamptz",
     "score_before": "smallint",
@@ -171,6 +191,25 @@ def known_people(
         for source, external_id, digest, lead_id, *addresses in external
     }
     return list(leads.values()), inquiries, digests
+
+
+def known_permissions(broker_id: int, lines: Sequence[ParsedLine], leads: Sequence[KnownLead]) -> list[KnownRule]:
+    people: list[ParsedLine | KnownLead] = [*lines, *leads]
+    addresses = _each(address for one in people for address in (one.phone, one.email, one.telegram_chat_id))
+    with connection.cursor() as cursor:
+        params: dict[str, Any] = {"broker": broker_id, "addresses": addresses, "leads": [lead.id for lead in leads]}
+        cursor.execute(PERMISSIONS, params)
+        return [KnownRule(*row) for row in cursor.fetchall()]
+
+
+def write_permissions(rows: Iterable[NewPermission], *, broker_id: int, batch_id: int) -> None:
+    """Append-only, like every permission."""
+    with connection.cursor() as cursor, cursor.copy(COPY_PERMISSIONS) as copy:
+        for row in rows:
+            said = row.consent
+            evidence = {"batch": batch_id, "line": row.line_number, "source": said.source}
+            where = (broker_id, row.lead.id if row.lead is not None else None, row.address, said.channel)
+            copy.write_row((*where, said.kind, "marketing", SOURCE, said.wording, _encode(evidence), row.at))
 
 
 def _each(addresses: Iterable[str]) -> list[str]:

@@ -4,7 +4,7 @@ modules of their own. A cell that cannot be what its column says raises `Invalid
 import re
 from functools import lru_cache
 
-from leads.importer.words import BLANK, DICOM, NO_MAILBOX, NO_NAME, PURPOSES, SOURCES, STAGES, squash
+from leads.importer.words import BLANK, CHANNELS, DICOM, NO_MAILBOX, NO_NAME, PURPOSES, SOURCES, STAGES, YES_NO, squash
 
 MAX_TAG = 60
 
@@ -106,6 +106,18 @@ def dicom_status(said: str) -> str:
 def stage(said: str) -> str:
     """A stage's stored value. Raises Invalid."""
     return _word(said, STAGES, ", ".join(dict.fromkeys(STAGES.values())))
+
+
+@lru_cache(maxsize=256)
+def yes_or_no(said: str) -> str:
+    """`yes` or `no`. Raises Invalid."""
+    return _word(said, YES_NO, "yes, no, sí, true, false, 1, 0")
+
+
+@lru_cache(maxsize=256)
+def channel(said: str) -> str:
+    """A channel, or `*` for every one. Raises Invalid."""
+    return "*" if said.strip() == "*" else _word(said, CHANNELS, "*, telegram, whatsapp, email, call, todos, llamada")
 
 
 def purpose(said: str) -> str:

@@ -57,6 +57,24 @@ DICOM = _words(
     }
 )
 
+# The question behind the column is whether the person agreed, or asked to be left alone.
+YES_NO = _words(
+    {
+        "yes": "yes, y, sí, s, true, verdadero, 1, x, ok, acepta, aceptado, acepto, autoriza, granted, opted in",
+        "no": "no, n, false, falso, 0, no acepta, rechaza, rechazado, no autoriza, revoked, opted out",
+    }
+)
+
+CHANNELS = _words(
+    {
+        "*": "todos, todos los canales, cualquiera, all, any, every channel",
+        "telegram": "telegram",
+        "whatsapp": "whatsapp, wsp, wasap",
+        "email": "email, e-mail, mail, correo, correo electrónico",
+        "call": "call, calls, phone, llamada, llamadas, teléfono, telefónico",
+    }
+)
+
 # Only words that mean one of our stages beyond doubt; a plain import ignores the column anyway.
 STAGES = _words(
     {

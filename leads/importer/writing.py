@@ -13,13 +13,14 @@ from django.db import IntegrityError, transaction
 
 from brokers.models import Broker, User
 from brokers.refusal import Refused
+from leads.importer.consents import Consents, Remark
 from leads.importer.headers import MappingError
 from leads.importer.lead_file import LeadFile, open_leads
 from leads.importer.merging import Circumstances, Merger
 from leads.importer.reading import NotACsv
 from leads.importer.refusals import ErrorsFile, errors_path
-from leads.importer.rows import ParsedLine, RefusedLine, Remark, Rules
-from leads.importer.staging import known_people, reserve_ids, write_people
+from leads.importer.rows import ParsedLine, RefusedLine, Rules
+from leads.importer.staging import known_people, known_permissions, reserve_ids, write_people, write_permissions
 from leads.models import Cause, ImportBatch
 
 BATCH = 5_000  # lines a transaction
@@ -40,8 +41,8 @@ class Report:
 
     so `lines` = created + merged + updated + unchanged + refused, and created is the number of new leads.
     Besides, `duplicates` counts the lines among them that showed two leads to be possible duplicates (one mailbox,
-    two phones); both leads are marked. `remarks` are cells that were not understood or not taken over: how many
-    lines, and the first of them, by key and reason.
+    two phones); both leads are marked. `consents` and `opt_outs` are the lines of which one was recorded. `remarks`
+    are cells that were not understood or not taken over: how many lines, and the first of them, by key and reason.
     """
 
     file: str
@@ -53,10 +54,12 @@ class Report:
     unchanged: int = 0
     refused: int = 0
     duplicates: int = 0
+    consents: int = 0
+    opt_outs: int = 0
     remarks: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     errors_file: str = ""
 
-    COUNTS = ("created", "updated", "unchanged", "merged", "duplicates", "refused")
+    COUNTS = ("created", "updated", "unchanged", "merged", "duplicates", "consents", "opt_outs", "refused")
 
     @property
     def lines(self) -> int:
@@ -212,9 +215,11 @@ class _Importer:
             is_history=self.is_history,
             score_rules=self.broker.rules.score,
         )
-        merger = Merger(circumstances, leads=leads, external=external, digests=digests)
+        consents = Consents(now, known_permissions(self.broker.pk, lines, leads))
+        merger = Merger(circumstances, leads=leads, external=external, digests=digests, consents=consents)
         outcomes = Counter[str](map(merger.take, lines))
         outcomes["duplicates"] = merger.duplicates
+        outcomes["consents"], outcomes["opt_outs"] = consents.consents, consents.opt_outs
         reserve_ids(merger.born)
         merger.finish()
         write_people(
@@ -226,7 +231,8 @@ class _Importer:
             cause=Cause.MIGRATION if self.is_history else Cause.IMPORT,
             now=now,
         )
-        return outcomes, merger.remarks
+        write_permissions(consents.written, broker_id=self.broker.pk, batch_id=self.batch.pk)
+        return outcomes, [*merger.remarks, *consents.remarks]
 
 
 def _import_chunk(importer: _Importer, lines: Sequence[Line], report: Report, errors: ErrorsFile | None) -> None:

@@ -14,7 +14,7 @@ from leads.models.lead import (
     Status,
     Treatment,
 )
-from leads.models.permission import ContactPermission
+from leads.models.permission import ContactPermission, PermissionKind, PermissionPurpose, Suppression
 from leads.models.stage import Stage
 from leads.models.work import Appointment, Availability, Note, Task
 
@@ -30,11 +30,14 @@ __all__ = [
     "Lead",
     "LeadQuerySet",
     "Note",
+    "PermissionKind",
+    "PermissionPurpose",
     "Qualification",
     "ScoreChange",
     "Stage",
     "StageTransition",
     "Status",
+    "Suppression",
     "Task",
     "Treatment",
 ]

@@ -1,8 +1,10 @@
+from typing import Any, Self
+
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
-from brokers.models import TenantModel
+from brokers.models import TenantModel, TenantQuerySet
 
 
 class PermissionKind(models.TextChoices):
@@ -13,6 +15,34 @@ class PermissionKind(models.TextChoices):
 class PermissionPurpose(models.TextChoices):
     MARKETING = "marketing", _("marketing")
     ALL = "all", _("everything")
+
+
+class PermissionQuerySet(TenantQuerySet):
+    def real(self) -> Self:
+        """Without what somebody played on the sandbox, which binds there only."""
+        return self.exclude(evidence__contains={"sandbox": True})
+
+    def about(self, lead: Any, *more: str) -> Self:
+        """What the lead said, and what was said of its addresses or of `more`."""
+        addresses = {lead.phone, lead.email, lead.telegram_chat_id, *more} - {""}
+        return self.filter(Q(lead=lead.pk) | Q(address__in=addresses), broker=lead.broker_id)
+
+    def standing(self) -> Self:
+        """Addresses whose permission is taken back, each with the rule that does it: nothing newer was said that covers
+        the same channel and purpose."""
+        newer = (
+            ContactPermission.objects.real()
+            .filter(
+                Q(at__gt=OuterRef("at")) | Q(at=OuterRef("at"), id__gt=OuterRef("id")),
+                Q(channel=OuterRef("channel")) | Q(channel=ContactPermission.ANY_CHANNEL),
+                Q(purpose=OuterRef("purpose")) | Q(purpose=PermissionPurpose.ALL),
+                broker=OuterRef("broker"),
+                address=OuterRef("address"),
+            )
+            .exclude(address="")
+        )
+        revoked = self.real().filter(kind=PermissionKind.REVOKED).exclude(address="")
+        return revoked.filter(~Exists(newer))
 
 
 class ContactPermission(TenantModel):
@@ -38,6 +68,8 @@ class ContactPermission(TenantModel):
     evidence = models.JSONField(_("evidence"), default=dict, blank=True)
     at = models.DateTimeField(_("at"))
 
+    objects = PermissionQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("contact permission")
         verbose_name_plural = _("contact permissions")
@@ -55,3 +87,15 @@ class ContactPermission(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.channel} {self.purpose}"
+
+
+class Suppression(ContactPermission):
+    """The same rows, looked at as the broker's list of those who are not to be contacted."""
+
+    class Meta:
+        proxy = True
+        verbose_name = _("suppressed address")
+        verbose_name_plural = _("suppressed addresses")
+
+    def __str__(self) -> str:
+        return self.address

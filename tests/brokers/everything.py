@@ -28,6 +28,7 @@ from leads.models import (
     Note,
     ScoreChange,
     StageTransition,
+    Suppression,
     Task,
 )
 from messaging.models import ChannelAccount, Message, WebhookEvent
@@ -100,6 +101,8 @@ class Brokerage:
         self._own(Inquiry, source=self.text("portal"), property_ref=self.text("flat"), **of_lead)
         self._own(Assignment, agent=self.agent, rule=self.text("rule"), by=self.admin, **of_lead)
         self._own(ContactPermission, kind="granted", source=self.text("form"), **of_lead)
+        blocked = {"address": f"{self.text('blocked')}@example.com", "source": self.text("list")}
+        self.rows[ContactPermission].insert(0, self._own(Suppression, kind="revoked", at=NOW, **blocked))
         self._own(Note, author=self.agent, text=self.text("note"), **of_lead)
 
     def _add_work(self) -> None:

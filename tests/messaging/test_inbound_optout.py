@@ -43,6 +43,46 @@ def test_keyword_revokes_marketing_on_every_channel(say: Callable[..., None], le
     assert not Task.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("No más WhatsApp", [("whatsapp", "+56987654321")]),
+        ("stop emails, please", [("email", "ana@example.com")]),
+        ("no más llamadas ni correos", [("call", "+56987654321"), ("email", "ana@example.com")]),
+        ("baja telegram", [("telegram", "4711")]),
+    ],
+)
+def test_opt_out_that_names_a_channel_holds_for_that_one(
+    say: Callable[..., None], lead: Lead, text: str, rows: list[tuple[str, str]]
+) -> None:
+    say(text)
+    found = ContactPermission.objects.order_by("channel")
+    assert [(row.channel, row.address) for row in found] == rows
+    assert {(row.kind, row.purpose, row.source, row.wording) for row in found} == {
+        ("revoked", "marketing", "keyword", text)
+    }
+    assert lead.opted_out_at is not None
+    assert not Task.objects.exists()
+
+
+def test_opt_out_of_a_channel_on_which_we_know_no_address_is_kept_with_the_one_they_wrote_from(
+    say: Callable[..., None], lead: Lead
+) -> None:
+    Lead.objects.update(phone="")
+    say("no más whatsapp")
+    row = ContactPermission.objects.get()
+    assert (row.channel, row.address, row.lead) == ("whatsapp", "4711", lead)
+
+
+def test_cancelling_the_call_after_a_message_about_it_means_the_call(
+    say: Callable[..., None], lead: Lead, sent: Sent
+) -> None:
+    sent(purpose="transactional")
+    say("Cancelar la llamada")
+    assert not ContactPermission.objects.exists()
+    assert Task.objects.get().origin == "opt_out"
+
+
 def test_keyword_is_a_reply_too(say: Callable[..., None], lead: Lead, now: datetime) -> None:
     say("stop")
     assert (lead.inbound_count, lead.last_inbound_at) == (1, now)
@@ -142,6 +182,13 @@ def test_opt_out_of_a_deleted_lead_stays_on_the_suppression_list(
     assert (row.broker, row.lead, row.address) == (lead.broker, None, "4711")
     assert (row.channel, row.kind, row.source, row.wording, row.at) == ("*", "revoked", "keyword", "STOP", now)
     assert row.evidence == {"event": event.pk, "channel": "telegram", "sandbox": True}
+
+
+def test_opt_out_of_a_deleted_lead_may_name_the_channel(say: Callable[..., None], lead: Lead, now: datetime) -> None:
+    delete_lead(lead=lead, now=now)
+    say("no más llamadas")
+    row = ContactPermission.objects.get()
+    assert (row.lead, row.address, row.channel) == (None, "4711", "call")
 
 
 @pytest.mark.parametrize(("text", "fields"), [("Hola", {}), ("stop", {"is_automatic": True})])

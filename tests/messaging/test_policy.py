@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from brokers.rules import ContactWindow, default_contact_window
-from messaging.policy import ContactFacts, Permission, Verdict, address_of, judge, newest_permission, zones_of
+from leads.consents import newest_permission
+from messaging.policy import ContactFacts, Permission, Verdict, address_of, judge, zones_of
 
 # A Wednesday, noon in Santiago.
 NOW = datetime(2026, 3, 4, 15, tzinfo=UTC)

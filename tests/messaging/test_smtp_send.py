@@ -57,6 +57,19 @@ def test_send_mail_with_the_link_in_its_text_gets_no_second_one(mail_account: Ac
     assert peer.letters[0].get_body(("plain",)).get_content().count(URL) == 1
 
 
+def test_send_campaign_mail_offers_both_links_below_its_text(mail_account: Account, envelope: MakeEnvelope) -> None:
+    choose = URL.replace("/u/", "/preferences/")
+    with smtp_peer() as peer:
+        Smtp(mail_account(peer.port)).send(envelope(unsubscribe_url=URL, preferences_url=choose))
+        Smtp(mail_account(peer.port)).send(
+            envelope(body=f"Hola\n\nBaja: {URL}", unsubscribe_url=URL, preferences_url=choose)
+        )
+    for letter in peer.letters:
+        for kind in ("plain", "html"):
+            text = letter.get_body((kind,)).get_content()
+            assert (URL in text, text.count(choose)) == (True, 1)
+
+
 def test_send_transactional_mail_has_no_unsubscribe_header(mail_account: Account, envelope: MakeEnvelope) -> None:
     with smtp_peer() as peer:
         Smtp(mail_account(peer.port)).send(envelope(purpose="transactional"))

@@ -14,11 +14,11 @@ from brokers.admin_verbs import Verb
 from brokers.models import Broker, User
 from brokers.refusal import Refused
 from leads.models import ContactPermission, Lead
-from messaging.base import Event
+from messaging.base import LONGEST_REPORT, Event
 from messaging.inbound import replay
 from messaging.models import ChannelAccount, Message, WebhookEvent
 from messaging.sandbox import Sandbox
-from messaging.webhooks import LONGEST_BODY, webhook_url
+from messaging.webhooks import webhook_url
 from tests.brokers.admin_pages import admin_url, said, signed_in
 
 Sandboxes = Callable[[str], ChannelAccount]
@@ -110,7 +110,7 @@ def test_what_cannot_be_read_is_refused(post: Post, body: bytes) -> None:
     assert not WebhookEvent.objects.exists()
 
 
-@pytest.mark.parametrize(("size", "status"), [(LONGEST_BODY, 400), (LONGEST_BODY + 1, 413)])
+@pytest.mark.parametrize(("size", "status"), [(LONGEST_REPORT, 400), (LONGEST_REPORT + 1, 413)])
 def test_long_body_is_not_even_read(post: Post, size: int, status: int) -> None:
     assert post(body=b" " * size) == status
 

@@ -47,7 +47,12 @@ def test_appointment_is_told_in_the_leads_own_time(aurora: Brokerage) -> None:
 
 
 def test_links_are_samples(aurora: Brokerage) -> None:
-    assert text(aurora, "{{booking_link}} {{unsubscribe_link}} {{telegram_link}}").count("http://localhost:8000/…") == 3
+    assert (
+        text(aurora, "{{booking_link}} {{unsubscribe_link}} {{preferences_link}} {{telegram_link}}").count(
+            "http://localhost:8000/…"
+        )
+        == 4
+    )
 
 
 def test_every_missing_variable_is_named(aurora: Brokerage) -> None:

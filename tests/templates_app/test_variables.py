@@ -18,6 +18,7 @@ AROUND = Surroundings(
     property_ref="Depto 12-B",
     booking_link="http://x/book/abc/",
     unsubscribe_link="http://x/u/abc/",
+    preferences_link="http://x/preferences/abc/",
     telegram_link="https://t.me/aurora_bot?start=abc",
     appointment_at=datetime(2026, 3, 6, 13, 5, tzinfo=UTC),
 )
@@ -78,6 +79,7 @@ def test_variable_takes_its_value_from_the_lead(name: str, fields: dict[str, Any
         ("property", "Depto 12-B"),
         ("booking_link", "http://x/book/abc/"),
         ("unsubscribe_link", "http://x/u/abc/"),
+        ("preferences_link", "http://x/preferences/abc/"),
         ("telegram_link", "https://t.me/aurora_bot?start=abc"),
         ("date", "4 de marzo de 2026"),
         ("appointment_date", "6 de marzo de 2026"),

@@ -117,4 +117,6 @@ def _meanings(report: Report) -> list[tuple[int, str]]:
             report.duplicates,
             "of them possible duplicates: the same e-mail, another phone; two leads, both marked",
         ),
+        (report.consents, "of them with a consent that was recorded with its proof"),
+        (report.opt_outs, "of them with an opt-out that was recorded"),
     ]

@@ -33,6 +33,8 @@ def test_command_prints_one_json_object(folder: Folder) -> None:
         "unchanged": 0,
         "merged": 0,
         "duplicates": 1,
+        "consents": 0,
+        "opt_outs": 0,
         "refused": 1,
         "lines": 3,
         "remarks": [],
