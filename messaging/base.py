@@ -42,6 +42,16 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A text that goes along with an e-mail, with the parameters of its content type; other channels leave it out."""
+
+    name: str
+    subtype: str
+    content: str
+    parameters: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """A committed Message on its way to a provider. `key` is the dedupe key that is dispatched at most once.
 
@@ -62,6 +72,7 @@ class Envelope:
     provider_template_id: str = ""
     variables: tuple[str, ...] = ()
     window_open: bool = False
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
