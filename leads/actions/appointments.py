@@ -151,7 +151,9 @@ def cancel_appointment(*, appointment: Appointment, now: datetime, by: User | No
     if row.status != AppointmentStatus.PROPOSED:
         _check_live(row, now)
     due_at = now if was_live else None
-    _close(row, AppointmentStatus.CANCELLED, changed_at=now, notice_due_at=due_at, sequence=F("sequence") + was_live)
+    _close(
+        row, AppointmentStatus.CANCELLED, changed_at=now, notice_due_at=due_at, sequence=F("sequence") + int(was_live)
+    )
     _stamp(lead, now, last_activity_at=now)
     if was_live and by is None:
         _give_task(lead, row, AppointmentStatus.CANCELLED, now)
