@@ -110,19 +110,25 @@ def value_of(moment: datetime) -> str:
 
 
 def moment_of(value: str) -> datetime | None:
-    """None for what is no moment."""
+    """None for what is no moment of these times."""
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else None
+    return moment.astimezone(UTC) if moment.tzinfo and _is_ours(moment) else None
 
 
 def day_of(value: str) -> date | None:
     try:
-        return date.fromisoformat(value)
+        day = date.fromisoformat(value)
     except ValueError:
         return None
+    return day if _is_ours(day) else None
+
+
+def _is_ours(moment: date) -> bool:
+    """Far from the ends of what a date can hold."""
+    return 2000 <= moment.year <= 2200
 
 
 def _clock(moment: datetime, zone: ZoneInfo) -> str:

@@ -54,7 +54,7 @@ def test_url_stands_on_the_public_address(settings: LazySettings) -> None:
     assert booking_url("abc-1_2") == "https://crm.example.com/book/abc-1_2/"
 
 
-def test_proposed_appointment_says_who_will_get_in_touch(appointment: Appointment) -> None:
+def test_page_without_free_times_says_who_will_get_in_touch(appointment: Appointment) -> None:
     html = page(appointment)
     assert "Inmobiliaria Aurora" in html
     assert "Carla Soto will get in touch with you to agree on the time." in html
