@@ -6,5 +6,5 @@ app_name = "leads"
 urlpatterns = [
     path("book/<str:token>/", views.booking, name="booking"),
     path("book/<str:token>/appointment.ics", views.booking_file, name="booking-file"),
-    path("calendar/<str:token>.ics", views.feed, name="feed"),
+    path("calendar/<slug:token>.ics", views.feed, name="feed"),
 ]

@@ -73,6 +73,8 @@ def feed(request: HttpRequest, token: str) -> HttpResponseBase:
 
 
 def _of_token(token: str) -> Appointment | None:
+    if "\x00" in token:
+        return None  # which no column can hold
     rows = Appointment.objects.select_related("broker", "agent", "lead__broker")
     return rows.filter(token=token, lead__deleted_at=None, broker__is_active=True).first()
 

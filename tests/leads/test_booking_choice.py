@@ -253,6 +253,7 @@ def test_forged_link_is_friendly_and_books_nothing(meeting: Appointment) -> None
     forged = meeting.token[:-1] + ("A" if meeting.token[-1] != "A" else "B")
     for answer in (Client().get(f"/book/{forged}/"), Client().post(f"/book/{forged}/", {"action": "cancel"})):
         assert (answer.status_code, b"<h1>" in answer.content) == (404, True)
+    assert Client().get("/book/%00/").status_code == 404
 
 
 def test_link_changes_no_other_meeting(broker: Broker, agent: User, meeting: Appointment) -> None:
