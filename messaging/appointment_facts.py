@@ -67,6 +67,8 @@ class Batch:
         rows = Message.objects.filter(lead__in=leads).exclude(channel="call")
         columns = ("lead_id", "direction", "channel", "account_id", "sandbox", "created_at")
         said = rows.exclude(status__in=(MessageStatus.FAILED, MessageStatus.CANCELLED))
+        # A file for the calendar makes mail nobody's channel.
+        said = said.exclude(dedupe_key__regex=r"^appointment:\d+:(invitation|withdrawal):")
         newest = said.order_by("lead_id", "channel", "direction", "-created_at", "-pk")
         for row in newest.distinct("lead_id", "channel", "direction").values_list(*columns):
             self.newest[row[0]].append(Contact(*row))

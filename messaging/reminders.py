@@ -18,13 +18,12 @@ BOOKED, MOVED, CANCELLED = "booked", "moved", "cancelled"
 INVITATION, WITHDRAWAL = "invitation", "withdrawal"
 DAY_BEFORE, HOUR_BEFORE = "reminder_24h", "reminder_1h"
 BY_MAIL = (INVITATION, WITHDRAWAL)
-# How long before the meeting, and by how much a reminder may come earlier than that where that hour is closed.
+# How long before the meeting; and by how much earlier or later than that, where that moment is closed.
 REMINDERS = {
-    DAY_BEFORE: (timedelta(hours=24), timedelta(hours=72)),
-    HOUR_BEFORE: (timedelta(hours=1), timedelta(hours=2)),
+    DAY_BEFORE: (timedelta(hours=24), timedelta(hours=72), timedelta(hours=12)),
+    HOUR_BEFORE: (timedelta(hours=1), timedelta(hours=2), timedelta(minutes=45)),
 }
-# One that comes early leaves the engine this long before the window closes, and no reminder comes later than that
-# before the meeting.
+# One that comes before a closing leaves the engine so much time.
 MARGIN = timedelta(minutes=15)
 # Notices that a worker began and did not finish are looked at again after that.
 LEASE = timedelta(minutes=5)
@@ -109,24 +108,27 @@ def _of_cancelling(meeting: Meeting) -> Iterator[Notice]:
 def _reminders(meeting: Meeting) -> Iterator[Notice]:
     """Those whose moment came after the time was fixed."""
     untils = {DAY_BEFORE: meeting.starts_at - REMINDERS[HOUR_BEFORE][0], HOUR_BEFORE: meeting.starts_at}
-    for kind, (before, early) in REMINDERS.items():
-        moment = reminder_at(meeting.starts_at, before, early, meeting.window, meeting.zones)
+    for kind, room in REMINDERS.items():
+        moment = reminder_at(meeting.starts_at, *room, meeting.window, meeting.zones)
         if moment is not None and moment > meeting.changed_at:
             key = f"{kind}:{int(meeting.starts_at.timestamp())}"
             yield Notice(key, kind, moment, untils[kind])
 
 
 def reminder_at(
-    starts_at: datetime, before: timedelta, early: timedelta, window: ContactWindow, zones: tuple[str, ...]
+    starts_at: datetime,
+    before: timedelta,
+    early: timedelta,
+    late: timedelta,
+    window: ContactWindow,
+    zones: tuple[str, ...],
 ) -> datetime | None:
-    """The moment of a reminder: `before` the meeting; where that is outside the hours, the last moment inside them
-    before it, by no more than `early`; else the first one after it. None where there is no such moment."""
+    """The moment of a reminder: `before` the meeting; where that is outside the hours, the nearest one inside them, by
+    no more than `early` or `late`. None where there is no such moment."""
     planned = starts_at - before
-    earlier = last_open(planned, window, zones, planned - early)
-    if earlier is not None:
-        return earlier
-    later = next_opening(planned, window, zones)
-    return later if later is not None and later <= starts_at - MARGIN else None
+    earlier, later = last_open(planned, window, zones, planned - early), next_opening(planned, window, zones)
+    near = [moment for moment in (earlier, later) if moment is not None and moment <= planned + late]
+    return min(near, key=lambda moment: abs(moment - planned), default=None)
 
 
 def last_open(moment: datetime, window: ContactWindow, zones: tuple[str, ...], earliest: datetime) -> datetime | None:
