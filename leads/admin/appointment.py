@@ -5,7 +5,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import AdminSplitDateTime
 from django.http import HttpRequest
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
@@ -43,9 +42,15 @@ class AppointmentForm(TenantForm):
         return given
 
 
+class Moment(forms.DateTimeInput):
+    """The browser's own, which needs no script."""
+
+    input_type = "datetime-local"
+
+
 class TimesForm(VerbForm):
-    starts_at = forms.SplitDateTimeField(label=gettext_lazy("Starts"), widget=AdminSplitDateTime)
-    ends_at = forms.SplitDateTimeField(label=gettext_lazy("Ends"), widget=AdminSplitDateTime)
+    starts_at = forms.DateTimeField(label=gettext_lazy("Starts"), widget=Moment)
+    ends_at = forms.DateTimeField(label=gettext_lazy("Ends"), widget=Moment)
 
 
 def _when(row: Appointment) -> str:

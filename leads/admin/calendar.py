@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.db import models
 from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
@@ -121,8 +122,25 @@ class BlockFormSet(HoursFormSet):
     kind = Availability.BLOCK
 
 
+class Clock(forms.TimeInput):
+    """The browser's own; the admin's would tell of the server's clock, which means nothing here."""
+
+    input_type = "time"
+
+    def __init__(self) -> None:
+        super().__init__(format="%H:%M")
+
+
+class Day(forms.DateInput):
+    input_type = "date"
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%d")
+
+
 class HoursInline(ScopedChoices, admin.TabularInline):
     model = Availability
+    formfield_overrides: ClassVar[Any] = {models.TimeField: {"widget": Clock}, models.DateField: {"widget": Day}}
     formset: type[HoursFormSet]
     extra = 1
 

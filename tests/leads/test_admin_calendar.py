@@ -196,7 +196,7 @@ def test_what_became_of_a_meeting_is_said_by_its_button(
 def test_meeting_is_moved_and_a_taken_time_is_refused(browser: Client, aurora: Brokerage) -> None:
     meeting = a_meeting(aurora.lead, timezone.now() + 2 * DAY)
     a_meeting(aurora.lead, timezone.now().replace(hour=15, minute=0, second=0, microsecond=0) + 5 * DAY)
-    times = {"starts_at_0": "2126-11-05", "starts_at_1": "10:00", "ends_at_0": "2126-11-05", "ends_at_1": "11:00"}
+    times = {"starts_at": "2126-11-05T10:00", "ends_at": "2126-11-05T11:00"}
     url = admin_url(Appointment, "move", meeting.pk)
     assert browser.post(url, times).status_code == 302
     assert Appointment.objects.get(pk=meeting.pk).sequence == 1
