@@ -21,6 +21,7 @@ from campaigns.division import Group, divide, next_slot
 from campaigns.enrollment import Intake
 from campaigns.exits import end_what_is_over
 from campaigns.settling import settle, settle_calls, settle_expired
+from messaging.appointments import tell_leads
 from messaging.base import Outcome
 from messaging.clock import Clock
 from messaging.dispatching import CANCELLED, dispatch_all
@@ -45,13 +46,15 @@ class Batch:
 
 @dataclass(slots=True)
 class Pass:
-    """What one pass did: leads taken in by campaign, steps by what their log says, batches, enrolments ended."""
+    """What one pass did: leads taken in by campaign, steps by what their log says, batches, enrolments ended, and how
+    much was told of meetings."""
 
     enrolled: dict[int, Intake] = field(default_factory=dict)
     steps: Counter[str] = field(default_factory=Counter)
     batches: int = 0
     exited: int = 0
     taken: int = 0
+    told: int = 0
 
     def add(self, batch: Batch) -> None:
         self.batches += bool(batch.taken)
@@ -78,6 +81,7 @@ def run(
     done.exited = end_what_is_over(broker_id=broker_id, clock=clock)
     done.enrolled = triggers.fire(now=now, broker_id=broker_id, is_virtual=clock.is_virtual)
     settle_due(broker_id=broker_id, clock=clock)
+    done.told = tell_leads(clock=clock, broker_id=broker_id)
     _work_off(done, clock, broker_id, limit, should_stop)
     return done
 

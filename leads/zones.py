@@ -1,7 +1,10 @@
 """Where people's clocks stand: what a phone number says of it, and the one zone in which a lead is shown times."""
 
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import phonenumbers
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneNumber
@@ -59,3 +62,21 @@ def _told_apart(phone: str) -> PhoneNumber | None:
 
 def _zones(number: PhoneNumber) -> tuple[str, ...]:
     return tuple(zone for zone in phone_timezone.time_zones_for_number(number) if zone != "Etc/Unknown")
+
+
+def clock_changes(day: date, zone: ZoneInfo) -> Sequence[datetime]:
+    """The instant within a local day, or at its end, at which the zone's offset changes, if it does."""
+    start, end = (datetime.combine(one, time(), zone).astimezone(UTC) for one in (day, day + timedelta(days=1)))
+    if _offset(start, zone) == _offset(end, zone):
+        return ()
+    while end - start > timedelta(seconds=1):
+        middle = start + (end - start) / 2
+        if _offset(middle, zone) == _offset(start, zone):
+            start = middle
+        else:
+            end = middle
+    return (end.replace(microsecond=0),)
+
+
+def _offset(moment: datetime, zone: ZoneInfo) -> timedelta | None:
+    return moment.astimezone(zone).utcoffset()

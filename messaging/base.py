@@ -45,6 +45,16 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A text that goes along with an e-mail, with the parameters of its content type; other channels leave it out."""
+
+    name: str
+    subtype: str
+    content: str
+    parameters: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """A committed Message on its way to a provider. `key` is the dedupe key that is dispatched at most once.
 
@@ -67,6 +77,7 @@ class Envelope:
     variables: tuple[str, ...] = ()
     window_open: bool = False
     is_automatic: bool = True
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

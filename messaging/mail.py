@@ -20,7 +20,7 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
-from messaging.base import Envelope
+from messaging.base import Attachment, Envelope
 
 WEB_ADDRESS = re.compile(r"https?://[^\s<>\"']+")
 CONTROLS = dict.fromkeys([*range(32), 127])
@@ -44,11 +44,14 @@ class Mail:
     text: str
     html: str
     headers: dict[str, str] = field(default_factory=dict)
+    attachments: tuple[Attachment, ...] = ()
 
     def as_bytes(self) -> bytes:
         """The mail as it goes over the wire, but for its line ends."""
         parts = [MIMEText(self.text, "plain", SEVEN_BIT), MIMEText(self.html, "html", SEVEN_BIT)]  # type: ignore[arg-type]
         message = MIMEMultipart("alternative", BOUNDARY, parts)
+        if self.attachments:
+            message = MIMEMultipart("mixed", f"{BOUNDARY}-all", [message, *map(attached, self.attachments)])
         message["Subject"] = _folded("Subject", self.subject)
         message["From"] = _mailbox(self.sender_name, self.sender)
         message["To"] = self.recipient
@@ -70,7 +73,17 @@ def compose(envelope: Envelope, *, sender: str, sender_name: str = "") -> Mail:
             text=_text(envelope),
             html=_html(envelope),
             headers=_headers(envelope, own_address),
+            attachments=envelope.attachments,
         )
+
+
+def attached(attachment: Attachment) -> MIMEText:
+    """As a part of its own."""
+    part = MIMEText(attachment.content, attachment.subtype, SEVEN_BIT)  # type: ignore[arg-type]
+    for name, value in attachment.parameters:
+        part.set_param(name, value)
+    part.add_header("Content-Disposition", "attachment", filename=attachment.name)
+    return part
 
 
 def message_id(envelope: Envelope, sender: str) -> str:

@@ -32,7 +32,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyErr
 
 from brokers.refusal import Refused
 from messaging.base import Adapter, Credential, Envelope, Event, Outcome, OutcomeKind
-from messaging.mail import Mail, ascii_address, compose, split_sender
+from messaging.mail import Mail, ascii_address, attached, compose, split_sender
 from messaging.mail_reports import OWN_ID, as_payload, events_of
 from messaging.twilio import seconds_of
 
@@ -149,6 +149,8 @@ class MailService(Adapter):
             headers=mail.headers | self.headers,
         )
         letter.attach_alternative(mail.html, "text/html")
+        for attachment in mail.attachments:
+            letter.attach(attached(attachment))
         letter.metadata = {OWN_ID: str(envelope.message_id)}  # type: ignore[attr-defined]
         return letter
 

@@ -146,17 +146,20 @@ def address_of(lead: Any, channel: str) -> str:
 
 
 def zones_of(facts: ContactFacts) -> tuple[str, ...]:
-    """The time zones whose wall clocks bind: the lead's own, else the number's, else the broker's.
+    """The time zones whose wall clocks bind this contact."""
+    return binding_zones(facts.lead_timezone, facts.phone, facts.broker_timezone)
+
+
+def binding_zones(lead_timezone: str, phone: str, broker_timezone: str) -> tuple[str, ...]:
+    """The lead's own zone, else the number's, else the broker's.
 
     A number that may lie in several zones is taken to be in the broker's where that is one of them; otherwise the
     window must be open in all.
     """
-    if facts.lead_timezone:
-        return (facts.lead_timezone,)
-    zones = phone_facts(facts.phone).zones if facts.phone else ()
-    if not zones or facts.broker_timezone in zones:
-        return (facts.broker_timezone,)
-    return zones
+    if lead_timezone:
+        return (lead_timezone,)
+    zones = phone_facts(phone).zones if phone else ()
+    return (broker_timezone,) if not zones or broker_timezone in zones else zones
 
 
 def is_revoked(facts: ContactFacts) -> bool:

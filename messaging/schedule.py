@@ -3,14 +3,15 @@
 `next_opening` is monotone (a later `now` never gives an earlier answer) and idempotent (its answer is its own answer).
 """
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from holidays import country_holidays
 
 from brokers.rules import ContactWindow
+from leads.zones import clock_changes
 
 HORIZON_DAYS = 15
 
@@ -68,21 +69,3 @@ def _candidates(day: date, window: ContactWindow, zone: ZoneInfo) -> Iterator[da
     opening = datetime.combine(day, hours[0], zone)
     yield opening.astimezone(UTC)
     yield opening.replace(fold=1).astimezone(UTC)
-
-
-def clock_changes(day: date, zone: ZoneInfo) -> Sequence[datetime]:
-    """The instant within a local day, or at its end, at which the zone's offset changes, if it does."""
-    start, end = (datetime.combine(one, time(), zone).astimezone(UTC) for one in (day, day + timedelta(days=1)))
-    if _offset(start, zone) == _offset(end, zone):
-        return ()
-    while end - start > timedelta(seconds=1):
-        middle = start + (end - start) / 2
-        if _offset(middle, zone) == _offset(start, zone):
-            start = middle
-        else:
-            end = middle
-    return (end.replace(microsecond=0),)
-
-
-def _offset(moment: datetime, zone: ZoneInfo) -> timedelta | None:
-    return moment.astimezone(zone).utcoffset()

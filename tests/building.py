@@ -12,7 +12,7 @@ from campaigns.enrollment import Intake, enroll_leads
 from campaigns.ledger import verify
 from campaigns.models import Campaign, CampaignLog, Enrollment
 from leads.actions import book_appointment, create_lead, propose_appointment, record_inbound
-from leads.models import Appointment, Lead
+from leads.models import Appointment, Availability, Calendar, Lead
 from messaging.accounts import open_brokerage
 from messaging.clock import VirtualClock
 from messaging.models import ChannelAccount, Message
@@ -170,3 +170,19 @@ def counting_account(
         created_at=NOW,
         **fields,
     )
+
+
+def a_meeting(lead: Lead, starts_at: datetime = NOW + 2 * DAY, **fields: Any) -> Appointment:
+    """One that is in the agent's diary, and nothing came of it."""
+    values = {"status": "scheduled", "ends_at": starts_at + HOUR, "booked_at": NOW, "created_at": NOW}
+    return Appointment.objects.create(
+        broker=lead.broker, lead=lead, agent=lead.assigned_to, starts_at=starts_at, **values | fields
+    )
+
+
+def a_calendar(agent: User, *hours: tuple[int, str, str], **settings: Any) -> Calendar:
+    """`hours` are (weekday, from, to); without any, every day from 9 to 18."""
+    calendar = Calendar.objects.create(broker=agent.broker, agent=agent, **settings)
+    for weekday, opens, closes in hours or [(day, "09:00", "18:00") for day in range(7)]:
+        Availability.objects.create(broker=agent.broker, calendar=calendar, weekday=weekday, opens=opens, closes=closes)
+    return calendar

@@ -87,7 +87,7 @@ def _leads_answer(aurora: Aurora, now: datetime, rng: random.Random) -> None:
 
 
 def _leads_book(aurora: Aurora, now: datetime, rng: random.Random) -> None:
-    """Some of those who got an invitation pick a time, and their agent moves them on."""
+    """Some of those who got an invitation pick a time, which moves them on."""
     invited = Appointment.objects.filter(broker=aurora.broker, status="proposed", created_at__gt=now - TICK)
     for appointment in invited.select_related("lead", "agent"):
         if rng.random() > 0.3:
@@ -97,7 +97,6 @@ def _leads_book(aurora: Aurora, now: datetime, rng: random.Random) -> None:
             book_appointment(
                 appointment=appointment, starts_at=starts_at, ends_at=starts_at + timedelta(hours=1), now=now
             )
-            _move(appointment.lead, "agendado", now, appointment.agent)
         except Refused:
             continue  # somebody else has that hour already
 

@@ -3,19 +3,36 @@
 All moments are aware datetimes given by the caller; all verbs raise Refused and then have changed nothing.
 """
 
+from leads.actions.appointments import (
+    SlotTaken,
+    book_appointment,
+    cancel_appointment,
+    choose_slot,
+    complete_appointment,
+    confirm_appointment,
+    miss_appointment,
+    move_appointment,
+    propose_appointment,
+)
+from leads.actions.calendars import renew_feed, revoke_feed
 from leads.actions.consent import leads_with, record_consent
 from leads.actions.facts import mark_unreachable, record_call, record_inbound, record_permission, record_written
 from leads.actions.lead import EDITABLE, assign_leads, create_lead, delete_lead, edit_lead, rescore
 from leads.actions.stage import allowed_moves, move_stage
 from leads.actions.suppression import preview_suppression, suppress_addresses
-from leads.actions.work import TASK_FIELDS, book_appointment, create_task, edit_task, propose_appointment, write_note
+from leads.actions.work import TASK_FIELDS, create_task, edit_task, write_note
 
 __all__ = [
     "EDITABLE",
     "TASK_FIELDS",
+    "SlotTaken",
     "allowed_moves",
     "assign_leads",
     "book_appointment",
+    "cancel_appointment",
+    "choose_slot",
+    "complete_appointment",
+    "confirm_appointment",
     "create_lead",
     "create_task",
     "delete_lead",
@@ -23,6 +40,8 @@ __all__ = [
     "edit_task",
     "leads_with",
     "mark_unreachable",
+    "miss_appointment",
+    "move_appointment",
     "move_stage",
     "preview_suppression",
     "propose_appointment",
@@ -31,7 +50,9 @@ __all__ = [
     "record_inbound",
     "record_permission",
     "record_written",
+    "renew_feed",
     "rescore",
+    "revoke_feed",
     "suppress_addresses",
     "write_note",
 ]

@@ -8,16 +8,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from brokers.admin_base import TenantAdmin, TenantForm, who
-from leads.actions import (
-    TASK_FIELDS,
-    book_appointment,
-    create_task,
-    edit_task,
-    propose_appointment,
-    record_consent,
-    write_note,
-)
-from leads.models import Appointment, Availability, ContactPermission, Note, Task
+from leads.actions import TASK_FIELDS, create_task, edit_task, record_consent, write_note
+from leads.models import ContactPermission, Note, Task
 
 LEAD_SEARCH: tuple[str, ...] = ("lead__name", "lead__phone", "lead__email")
 CHANNELS = [
@@ -78,76 +70,6 @@ class NoteAdmin(OfLeadAdmin):
     def save_model(self, request: HttpRequest, obj: Note, form: Any, change: bool) -> None:
         text = form.cleaned_data["text"]
         obj.pk = write_note(lead=obj.lead, text=text, now=self.now(), by=who(request)).pk
-
-
-class AppointmentForm(TenantForm):
-    refusal_fields = {"no_agent": "lead", "slot_taken": "starts_at", "time_invalid": "starts_at"}
-
-    def _get_validation_exclusions(self) -> set[str]:
-        """The verb looks at the times; Django cannot check an overlap of rows whose status is no field."""
-        return super()._get_validation_exclusions() | {"starts_at"}
-
-    def clean(self) -> dict[str, Any]:
-        given = super().clean()
-        if not self.errors and bool(given.get("starts_at")) != bool(given.get("ends_at")):
-            self.add_error("ends_at", _("Give start and end, or neither to leave the time open."))
-        return given
-
-
-@admin.register(Appointment)
-class AppointmentAdmin(OfLeadAdmin):
-    """A meeting is proposed with the lead's agent, and booked at once when its time is given."""
-
-    form = AppointmentForm
-    add_fields = ("lead", "starts_at", "ends_at", "kind", "location", "meeting_url")
-    fields = ("lead", "agent", "status", "starts_at", "ends_at", "kind", "location", "meeting_url")
-    readonly_fields = ("agent", "status")
-    list_display = ("lead", "agent", "kind", "status", "starts_at", "ends_at")
-    list_filter = ("status", "kind", "agent")
-    list_select_related = ("lead", "agent")
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        fields = super().get_readonly_fields(request, obj)
-        return fields if obj is None else (*fields, "starts_at", "ends_at")
-
-    def save_model(self, request: HttpRequest, obj: Appointment, form: Any, change: bool) -> None:
-        if change:
-            super().save_model(request, obj, form, change)
-            return
-        meeting = propose_appointment(lead=obj.lead, now=self.now())
-        for name in ("kind", "location", "meeting_url"):
-            setattr(meeting, name, form.cleaned_data[name])
-        meeting.save(update_fields=["kind", "location", "meeting_url"])
-        if obj.starts_at and obj.ends_at:
-            book_appointment(
-                appointment=meeting,
-                starts_at=obj.starts_at,
-                ends_at=obj.ends_at,
-                now=self.now(),
-                by=who(request),
-            )
-        obj.pk = meeting.pk
-
-
-class AvailabilityForm(TenantForm):
-    def clean(self) -> dict[str, Any]:
-        given = super().clean()
-        is_weekly = given.get("kind") == "weekly"
-        for name in ("weekday", "opens", "closes") if is_weekly else ("starts_at", "ends_at"):
-            if given.get(name) is None and name not in self.errors:
-                self.add_error(name, _("This field is required."))
-        return given
-
-
-@admin.register(Availability)
-class AvailabilityAdmin(TenantAdmin):
-    form = AvailabilityForm
-    can_delete = True
-    fields = ("agent", "kind", "weekday", "opens", "closes", "starts_at", "ends_at")
-    list_display = ("agent", "kind", "weekday", "opens", "closes", "starts_at", "ends_at")
-    list_filter = ("agent", "kind")
-    list_select_related = ("agent",)
-    search_fields = ("agent__username", "agent__first_name", "agent__last_name")
 
 
 class PermissionForm(TenantForm):

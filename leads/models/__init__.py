@@ -1,3 +1,4 @@
+from leads.models.calendar import Availability, Calendar
 from leads.models.history import (
     Assignment,
     Cause,
@@ -16,12 +17,13 @@ from leads.models.lead import (
 )
 from leads.models.permission import ContactPermission, PermissionKind, PermissionPurpose, Suppression
 from leads.models.stage import Stage
-from leads.models.work import Appointment, Availability, Note, Task
+from leads.models.work import Appointment, Note, Task
 
 __all__ = [
     "Appointment",
     "Assignment",
     "Availability",
+    "Calendar",
     "Cause",
     "ContactPermission",
     "Dicom",

@@ -1,4 +1,4 @@
-"""What people do with a lead: notes, tasks, appointments, and when an agent has time."""
+"""What people do with a lead: notes, tasks and appointments."""
 
 import secrets
 
@@ -6,6 +6,7 @@ from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import BigIntegerRangeField, DateTimeRangeField, RangeOperators
 from django.db import models
 from django.db.models import F, Func, Q, Value
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from brokers.models import TenantModel, TenantQuerySet, User
@@ -100,6 +101,12 @@ class Appointment(TenantModel):
     meeting_url = models.URLField(_("video link"), blank=True)
     token = models.CharField(_("booking token"), max_length=64, unique=True, default=new_token, editable=False)
     booked_at = models.DateTimeField(_("booked at"), null=True, blank=True)
+    # When its time was last fixed or it was called off, and how often that changed what people have in their calendars.
+    changed_at = models.DateTimeField(_("changed at"), null=True, editable=False)
+    sequence = models.PositiveIntegerField(_("version of the invitation"), default=0, editable=False)
+    # What the lead was told, by notice; and when there is something to tell next (messaging/appointments.py).
+    notices = models.JSONField(_("notices"), default=dict, editable=False)
+    notice_due_at = models.DateTimeField(_("next notice"), null=True, editable=False)
     created_at = models.DateTimeField(_("created at"))
 
     objects = AppointmentQuerySet.as_manager()
@@ -142,51 +149,18 @@ class Appointment(TenantModel):
                 violation_error_message=_("The agent has another appointment at that time."),
             ),
         ]
-
-    def __str__(self) -> str:
-        return f"{self.get_status_display()} {self.starts_at:%Y-%m-%d %H:%M}" if self.starts_at else self.status
-
-
-class Availability(TenantModel):
-    """When an agent can be booked: weekly hours (`weekday`, local times) or a block (`starts_at`–`ends_at`)."""
-
-    agent = models.ForeignKey(User, models.CASCADE, related_name="availabilities", verbose_name=_("agent"))
-    kind = models.CharField(
-        _("kind"),
-        max_length=10,
-        choices=[("weekly", _("weekly hours")), ("extra", _("extra hours")), ("block", _("not available"))],
-        default="weekly",
-    )
-    weekday = models.PositiveSmallIntegerField(_("weekday"), null=True, blank=True, help_text=_("0 is Monday"))
-    opens = models.TimeField(_("from"), null=True, blank=True)
-    closes = models.TimeField(_("to"), null=True, blank=True)
-    starts_at = models.DateTimeField(_("starts"), null=True, blank=True)
-    ends_at = models.DateTimeField(_("ends"), null=True, blank=True)
-
-    class Meta:
-        verbose_name = _("availability")
-        verbose_name_plural = _("availabilities")
-        constraints = [
-            models.CheckConstraint(
-                # A comparison with null is unknown, and a CHECK lets the unknown pass: say isnull too.
-                condition=Q(
-                    kind="weekly",
-                    weekday__isnull=False,
-                    weekday__lte=6,
-                    opens__isnull=False,
-                    closes__isnull=False,
-                    opens__lt=F("closes"),
-                )
-                | Q(
-                    ~Q(kind="weekly"),
-                    starts_at__isnull=False,
-                    ends_at__isnull=False,
-                    starts_at__lt=F("ends_at"),
-                ),
-                name="availability_is_whole",
-                violation_error_message=_("Weekly hours need a weekday and two times, others two moments, in order."),
-            )
+        indexes = [
+            # The next notices of every brokerage: an idle pass reads nothing.
+            models.Index(fields=["notice_due_at"], condition=Q(notice_due_at__isnull=False), name="idx_notice_due"),
+            # What keeps an agent busy, and their feed.
+            models.Index(fields=["agent", "starts_at"], condition=Q(status__in=LIVE_STATUSES), name="idx_agent_busy"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.agent}: {self.kind}"
+        if not self.starts_at:
+            return str(self.get_status_display())
+        return f"{self.get_status_display()} {timezone.localtime(self.starts_at):%Y-%m-%d %H:%M}"
+
+    @property
+    def is_live(self) -> bool:
+        return self.status in LIVE_STATUSES

@@ -21,6 +21,7 @@ from leads.models import (
     Appointment,
     Assignment,
     Availability,
+    Calendar,
     ContactPermission,
     ImportBatch,
     Inquiry,
@@ -118,7 +119,8 @@ class Brokerage:
             created_at=NOW,
             **times,
         )
-        self._own(Availability, agent=self.agent, kind="weekly", weekday=1, opens="09:00", closes="18:00")
+        calendar = self._own(Calendar, agent=self.agent, feed_token=self.text("feed"))
+        self._own(Availability, calendar=calendar, kind="weekly", weekday=1, opens="09:00", closes="18:00")
 
     def _add_messages(self) -> None:
         self.template = self._own(

@@ -7,7 +7,7 @@ from django.db.models import Model
 from django.test import Client
 
 from brokers.models import User
-from leads.models import Appointment, Availability, ContactPermission, Lead, Note, Task
+from leads.models import Appointment, ContactPermission, Lead, Note, Task
 from tests.brokers.admin_pages import admin_url, errors, saved, signed_in
 from tests.brokers.everything import Brokerage
 
@@ -94,18 +94,6 @@ def test_meeting_without_an_agent_is_refused(browser: Client, aurora: Brokerage)
     Lead.objects.update(assigned_to=None)
     answer = add(browser, Appointment, lead=aurora.lead.pk, **TOMORROW)
     assert errors(answer) == {"lead": ["Nobody is assigned to this lead, so nobody can meet them."]}
-
-
-def test_hours_must_be_whole(browser: Client, aurora: Brokerage) -> None:
-    answer = add(browser, Availability, agent=aurora.agent.pk, kind="weekly", opens="09:00")
-    assert errors(answer) == {"weekday": ["This field is required."], "closes": ["This field is required."]}
-    answer = add(browser, Availability, agent=aurora.agent.pk, kind="weekly", weekday=0, opens="09:00", closes="10:00")
-    assert answer.status_code == 302
-
-
-def test_hours_are_deleted(browser: Client, aurora: Brokerage) -> None:
-    browser.post(admin_url(Availability, "delete", aurora.one(Availability).pk), {"post": "yes"})
-    assert not Availability.objects.exists()
 
 
 def test_permission_taken_back_holds_for_every_address_of_the_lead(browser: Client, aurora: Brokerage) -> None:

@@ -1,8 +1,10 @@
 """The public page of an appointment, opened by its link."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 from django.conf import LazySettings
 from django.test import Client
 
@@ -14,6 +16,13 @@ from leads.models import Appointment, Lead
 from leads.zones import local_zone
 
 NOW = datetime(2026, 11, 4, 15, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def clock() -> Iterator[time_machine.Traveller]:
+    """The page looks at the machine's own."""
+    with time_machine.travel(NOW, tick=False) as traveller:
+        yield traveller
 
 
 @pytest.fixture
@@ -45,7 +54,7 @@ def test_url_stands_on_the_public_address(settings: LazySettings) -> None:
     assert booking_url("abc-1_2") == "https://crm.example.com/book/abc-1_2/"
 
 
-def test_proposed_appointment_says_who_will_get_in_touch(appointment: Appointment) -> None:
+def test_page_without_free_times_says_who_will_get_in_touch(appointment: Appointment) -> None:
     html = page(appointment)
     assert "Inmobiliaria Aurora" in html
     assert "Carla Soto will get in touch with you to agree on the time." in html
@@ -74,11 +83,6 @@ def test_unknown_token_is_not_found(client: Client, appointment: Appointment) ->
 def test_appointment_of_a_deleted_lead_is_not_found(client: Client, lead: Lead, appointment: Appointment) -> None:
     Lead.objects.filter(pk=lead.pk).update(deleted_at=NOW)
     assert client.get(f"/book/{appointment.token}/").status_code == 404
-
-
-def test_page_can_only_be_looked_at(client: Client, appointment: Appointment) -> None:
-    assert client.post(f"/book/{appointment.token}/").status_code == 405
-    assert client.head(f"/book/{appointment.token}/").status_code == 200
 
 
 def test_page_shows_no_address_of_the_lead(appointment: Appointment) -> None:

@@ -8,7 +8,7 @@ from brokers.models import Broker
 from brokers.refusal import Refused
 from leads.actions import allowed_moves, move_stage
 from leads.models import Lead, Stage
-from tests.building import NOW, a_broker, a_lead, a_user, an_admin, book
+from tests.building import NOW, a_broker, a_lead, a_meeting, a_user, an_admin
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +33,7 @@ def broker() -> Broker:
 def lead_in(broker: Broker, stage: str, *, is_booked: bool = True) -> Lead:
     lead = a_lead(broker, stage=stage, assigned_to=a_user(broker))
     if is_booked:
-        book(lead, NOW)
+        a_meeting(lead)
     return lead
 
 

@@ -65,9 +65,12 @@ def reply(world: World, lead: Lead) -> None:
 
 
 def book(world: World, lead: Lead) -> None:
+    """It moves on who is not booked yet, unless nobody may touch them."""
     lead.booked.append(world.now)
     lead.active_at = world.now
     rescore(world, lead)
+    if lead.treatment != "hold":
+        move(world, lead, "agendado", "auto")
 
 
 def spoke(world: World, lead: Lead, seconds: int) -> None:

@@ -1,0 +1,329 @@
+"""Confirmations, invitations and reminders of meetings, sent in every pass of the engine.
+
+The appointment's `notice_due_at` says when to look at it, so a pass with nothing to tell reads nothing. A notice is
+written down as a Message and marked on its appointment in one transaction before any provider is asked, and under its
+key at most once: after a crash it is unknown, and not sent again. docs/appointments.md tells who is told what, when.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists
+from django.utils import translation
+
+from brokers.models import Platform
+from leads import ics
+from leads.actions.lead import locked
+from leads.models import Appointment
+from leads.models.lead import Treatment
+from messaging.appointment_facts import Batch, accounts_for, channels_for, contact_facts, meeting_of
+from messaging.appointment_texts import Text, Wordings
+from messaging.base import Attachment, Envelope, Outcome, OutcomeKind
+from messaging.delivery import CANCELLED, hand_over, reserve, settle_message, write_message
+from messaging.mail import split_sender
+from messaging.models import ACCEPTED, ChannelAccount, Message, MessageStatus
+from messaging.policy import EMAIL, Verdict, judge
+from messaging.reminders import (
+    BOOKED,
+    BY_MAIL,
+    FAILED,
+    INVITATION,
+    MOVED,
+    SENDING,
+    SENT,
+    SKIPPED,
+    UNKNOWN,
+    WAITING,
+    WITHDRAWAL,
+    Notice,
+    due,
+    lease_of,
+    next_due_at,
+)
+from messaging.reminders import CANCELLED as CALLED_OFF
+
+logger = logging.getLogger(__name__)
+
+BATCH = 100
+# What changes what the lead has in their calendar.
+CHANGES = (BOOKED, MOVED, CALLED_OFF, INVITATION, WITHDRAWAL)
+MAX_ATTEMPTS = 5
+AGAIN_AFTER = timedelta(minutes=2)
+BROKEN_AGAIN_AFTER = timedelta(hours=1)
+STALE_AFTER = timedelta(seconds=5)
+TOO_LATE = Outcome(OutcomeKind.REFUSED_FOR_NOW, code=CANCELLED)
+
+
+class Clock(Protocol):
+    """The engine's."""
+
+    def now(self) -> datetime: ...
+
+    def sleep_until(self, moment: datetime) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a notice goes out."""
+
+    account: ChannelAccount
+    text: Text
+    verdict: Verdict
+    window_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A notice that is written down: what goes out over which account, not before `slot_at`."""
+
+    appointment: Appointment
+    notice: Notice
+    message: Message
+    account: ChannelAccount
+    envelope: Envelope
+    slot_at: datetime
+
+
+def tell_leads(*, clock: Clock, broker_id: int | None = None) -> int:
+    """Tell what is due; how many messages were handed to their providers."""
+    told = 0
+    while True:
+        now = clock.now()
+        taken, sendings = _decide(now, broker_id)
+        for sending, outcome in _send(sendings, now, clock):
+            _settle(sending, outcome, clock.now())
+        told += len(sendings)
+        if taken < BATCH:
+            return told
+
+
+@transaction.atomic
+def _decide(now: datetime, broker_id: int | None) -> tuple[int, list[Sending]]:
+    """Take what is due, write down what goes out, and say when to look again. One short transaction."""
+    rows = _claim(now, broker_id)
+    if not rows:
+        return 0, []
+    batch, wordings = Batch.load(rows, now), Wordings.load({row.broker_id for row in rows})
+    wanted: list[tuple[Appointment, Notice, Way]] = []
+    for row in rows:
+        try:
+            wanted += _wanted(row, batch, wordings, now)
+        except Exception:
+            logger.exception("Appointment %s: its notices cannot be decided", row.pk)
+            Appointment.objects.filter(pk=row.pk).update(notice_due_at=now + BROKEN_AGAIN_AFTER)
+            row.notice_due_at = None
+    slots = reserve(Counter(way.account.pk for _row, _notice, way in wanted), now)
+    sendings = [_written(row, notice, way, slots[way.account.pk], now) for row, notice, way in wanted]
+    for row in rows:
+        if row.notice_due_at is not None:
+            _keep(row)
+    return len(rows), [sending for sending in sendings if sending is not None]
+
+
+def _claim(now: datetime, broker_id: int | None) -> list[Appointment]:
+    """With their leads, whom nobody else decides about meanwhile."""
+    rows = Appointment.objects.filter(
+        ~Exists(Platform.objects.filter(sending_paused_at__isnull=False)),
+        notice_due_at__lte=now,
+        broker__is_active=True,
+        broker__sending_paused_at=None,
+    )
+    rows = rows if broker_id is None else rows.filter(broker=broker_id)
+    rows = rows.select_related("lead__broker", "broker", "agent").order_by("notice_due_at")
+    return list(rows.select_for_update(no_key=True, skip_locked=True, of=("self", "lead"))[:BATCH])
+
+
+def _wanted(row: Appointment, batch: Batch, wordings: Wordings, now: datetime) -> list[tuple[Appointment, Notice, Way]]:
+    """What goes out now; what does not is marked with why, and when to look again."""
+    if row.starts_at is None or row.changed_at is None:
+        return []
+    _settle_left(row, now)
+    found: list[tuple[Appointment, Notice, Way]] = []
+    for notice in due(meeting_of(row), now):
+        if reason := _pointless(row, notice, now):
+            _mark(row, notice, SKIPPED, now, reason=reason)
+        elif notice.kind in BY_MAIL and any(_is_same_mail(one, notice, way) for _row, one, way in found):
+            _mark(row, notice, SKIPPED, now, reason="with_confirmation")
+        else:
+            way = _way(row, notice, batch, wordings, now)
+            if way is not None:
+                found.append((row, notice, way))
+    return found
+
+
+def _is_same_mail(said: Notice, notice: Notice, way: Way) -> bool:
+    """A confirmation that goes by mail carries the invitation."""
+    return way.account.channel == EMAIL and said.kind not in BY_MAIL
+
+
+def _pointless(row: Appointment, notice: Notice, now: datetime) -> str:
+    if row.lead.deleted_at is not None:
+        return "deleted"
+    if row.lead.treatment_type == Treatment.HOLD:
+        return "hold"
+    return "late" if now >= notice.until else ""
+
+
+def _way(row: Appointment, notice: Notice, batch: Batch, wordings: Wordings, now: datetime) -> Way | None:
+    """The first channel that reaches the lead: theirs, else another one. None when it is not to be told now."""
+    accounts = accounts_for(row, batch)
+    channels = [EMAIL] if notice.kind in BY_MAIL else channels_for(row, batch)
+    refusal: Verdict | None = None
+    for account in (accounts[channel] for channel in channels if channel in accounts):
+        text = wordings.text(notice.kind, row, account.channel, now)
+        facts = contact_facts(row, account, batch, now, has_provider_template=bool(text.provider_template_id))
+        verdict = judge(facts, now)
+        if verdict.allowed:
+            return Way(account, text, verdict, facts.window_open)
+        if verdict.until is not None:
+            _wait(row, notice, verdict.until, now, verdict.reason)
+            return None
+        refusal = refusal or verdict
+    _mark(row, notice, SKIPPED, now, reason=refusal.reason if refusal else "no_account")
+    return None
+
+
+def _written(row: Appointment, notice: Notice, way: Way, slots: list[datetime], now: datetime) -> Sending | None:
+    """The Message and its mark. Without a slot of its account it waits for one."""
+    if not slots:
+        _wait(row, notice, now + timedelta(seconds=5), now, "paced")
+        return None
+    attempt = int(_said(row, notice).get("attempts", 0)) + 1
+    key = f"appointment:{row.pk}:{notice.key}:{attempt}"
+    message = write_message(
+        lead=row.lead,
+        account=way.account,
+        key=key,
+        now=now,
+        purpose="transactional",
+        address=_address(way),
+        subject=way.text.subject if way.account.channel == EMAIL else "",
+        body=way.text.body,
+        template=way.text.template,
+        basis=way.verdict.basis() | {"appointment": row.pk},
+    )
+    if message is None:
+        _mark(row, notice, FAILED, now, reason="key_conflict")
+        return None
+    _mark(row, notice, SENDING, now, message=message.pk, attempts=attempt)
+    return Sending(row, notice, message, way.account, _envelope(row, notice, message, way), slots.pop(0))
+
+
+def _address(way: Way) -> str:
+    return str(next(check.values["address"] for check in way.verdict.checks if check.name == "address"))
+
+
+def _envelope(row: Appointment, notice: Notice, message: Message, way: Way) -> Envelope:
+    text = way.text
+    return Envelope(
+        message_id=message.pk,
+        key=message.dedupe_key,
+        channel=message.channel,
+        address=message.address,
+        subject=message.subject,
+        body=message.body,
+        purpose=message.purpose,
+        language=text.language,
+        provider_template_id=text.provider_template_id,
+        variables=text.variables,
+        window_open=way.window_open,
+        attachments=_attachments(row, notice, way),
+    )
+
+
+def _attachments(row: Appointment, notice: Notice, way: Way) -> tuple[Attachment, ...]:
+    """The calendar file of a mail that fixes a time or calls it off."""
+    if way.account.channel != EMAIL or notice.kind not in CHANGES:
+        return ()
+    method = ics.REQUEST if row.is_live else ics.CANCEL
+    name, address = split_sender(way.account.sender)
+    with translation.override(way.text.language):
+        content = ics.invitation(
+            row,
+            method=method,
+            organizer=address or settings.DEFAULT_FROM_EMAIL,
+            organizer_name=name or row.broker.name,
+        )
+    return (Attachment("appointment.ics", "calendar", content.decode(), (("method", method),)),)
+
+
+def _send(sendings: Sequence[Sending], decided_at: datetime, clock: Clock) -> list[tuple[Sending, Outcome]]:
+    """Each once, some at a time; no transaction is open."""
+    if not sendings:
+        return []
+
+    def send(sending: Sending) -> Outcome:
+        clock.sleep_until(sending.slot_at)
+        is_stale = clock.now() - max(decided_at, sending.slot_at) > STALE_AFTER
+        return TOO_LATE if is_stale else hand_over(sending.account, sending.envelope)
+
+    with ThreadPoolExecutor(min(settings.SENDER_THREADS, len(sendings))) as threads:
+        return list(zip(sendings, threads.map(send, sendings), strict=True))
+
+
+@transaction.atomic
+def _settle(sending: Sending, outcome: Outcome, now: datetime) -> None:
+    """What became of it, on the message and on the appointment as it is now."""
+    lead = locked(sending.appointment.lead)
+    rows = Appointment.objects.select_for_update(no_key=True, of=("self",)).select_related("broker", "agent")
+    row = rows.get(pk=sending.appointment.pk)
+    row.lead, notice = lead, sending.notice
+    settle_message(message=sending.message, lead=lead, outcome=outcome, now=now)
+    attempts = int(_said(row, notice).get("attempts", 1))
+    if outcome.kind == OutcomeKind.ACCEPTED:
+        _mark(row, notice, SENT, now, message=sending.message.pk)
+    elif outcome.kind == OutcomeKind.UNKNOWN:
+        _mark(row, notice, UNKNOWN, now, message=sending.message.pk, reason="outcome_unknown")
+    elif outcome.kind == OutcomeKind.REFUSED_FOR_NOW and attempts < MAX_ATTEMPTS:
+        pause = timedelta(seconds=outcome.retry_after or outcome.again_after or 0) or AGAIN_AFTER * attempts
+        _wait(row, notice, now if outcome.code == CANCELLED else now + pause, now, outcome.code)
+    elif outcome.code == "invalid_address" and attempts < MAX_ATTEMPTS:
+        row.lead = locked(lead)  # nobody is there: over another channel
+        _wait(row, notice, now, now, outcome.code)
+    else:
+        _mark(row, notice, FAILED, now, message=sending.message.pk, reason=outcome.code or "refused")
+    _keep(row)
+
+
+def _settle_left(row: Appointment, now: datetime) -> None:
+    """What a worker began and did not finish: nobody can know whether it was sent, so it is not sent again."""
+    for key, said in row.notices.items():
+        if said["state"] == SENDING and lease_of(said) <= now:
+            Message.objects.filter(pk=said["message"], status=MessageStatus.SENDING).update(
+                status=MessageStatus.UNKNOWN, unknown_at=now, error_code="lease_over"
+            )
+            status = Message.objects.values_list("status", flat=True).get(pk=said["message"])
+            state = SENT if status in ACCEPTED else FAILED if status == MessageStatus.FAILED else UNKNOWN
+            row.notices[key] = said | {"state": state, "reason": "" if state == SENT else "lease_over"}
+
+
+def _said(row: Appointment, notice: Notice) -> dict[str, Any]:
+    return dict(row.notices.get(notice.key, {}))
+
+
+def _mark(row: Appointment, notice: Notice, state: str, now: datetime, **values: Any) -> None:
+    said = _said(row, notice)
+    said.pop("again_at", None)
+    said.pop("reason", None)
+    row.notices[notice.key] = said | {"state": state, "at": now.isoformat()} | values
+
+
+def _wait(row: Appointment, notice: Notice, until: datetime, now: datetime, reason: str) -> None:
+    """Look at it again, unless it is pointless by then."""
+    if until >= notice.until:
+        _mark(row, notice, SKIPPED, now, reason=reason)
+    else:
+        _mark(row, notice, WAITING, now, reason=reason, again_at=until.isoformat())
+
+
+def _keep(row: Appointment) -> None:
+    has_time = row.starts_at is not None and row.changed_at is not None
+    next_at = next_due_at(meeting_of(row)) if has_time else None
+    Appointment.objects.filter(pk=row.pk).update(notices=row.notices, notice_due_at=next_at)

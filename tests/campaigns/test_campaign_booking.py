@@ -1,0 +1,122 @@
+"""From the invitation that a campaign sends to the meeting: chosen on the page, it ends every campaign that was entered
+before it, and its lead is told."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.test import Client
+
+from brokers.models import Broker, User
+from campaigns.clock import VirtualClock
+from leads.models import Appointment, Lead
+from messaging.models import Message
+from tests.building import (
+    DAY,
+    HOUR,
+    NOW,
+    a_calendar,
+    a_campaign,
+    a_lead,
+    a_user,
+    broken,
+    enroll,
+    enrolment_of,
+    logs,
+    message_step,
+    now_of,
+    run,
+    sent_bodies,
+)
+
+pytestmark = pytest.mark.django_db
+MEETING = {"action": "schedule_meeting"}
+
+
+@pytest.fixture(autouse=True)
+def machine() -> Iterator[time_machine.Traveller]:
+    with time_machine.travel(NOW, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def agent(free_broker: Broker) -> User:
+    agent = a_user(free_broker)
+    a_calendar(agent)
+    return agent
+
+
+@pytest.fixture
+def lead(free_broker: Broker, agent: User) -> Lead:
+    return a_lead(free_broker, assigned_to=agent, email="")
+
+
+def book_by_link(body: str) -> str:
+    """As the lead does: open the link, follow the first time, press the button. The path of the page."""
+    [path] = re.findall(r"http://localhost:8000(/book/\S+/)", body)
+    browser = Client()
+    slot = re.findall(r"slot=([0-9TZ:-]+)", browser.get(path).content.decode())[0]
+    assert browser.get(path, {"slot": slot}).status_code == 200
+    assert browser.post(path, {"action": "choose", "slot": slot}).status_code == 303
+    return path
+
+
+def test_booking_from_the_invitation_ends_every_campaign_entered_before(
+    free_broker: Broker, clock: VirtualClock, lead: Lead, machine: time_machine.Traveller
+) -> None:
+    inviting = a_campaign(free_broker, MEETING, message_step(free_broker, "¿Viene?", delay_hours=24))
+    other = a_campaign(free_broker, message_step(free_broker, "Otra", delay_hours=48))
+    for campaign in (inviting, other):
+        enroll(campaign, lead)
+    run(clock)
+    [invitation] = sent_bodies(lead)
+    clock.advance(HOUR)
+    machine.move_to(clock.now())
+    book_by_link(invitation)
+    later = a_campaign(free_broker, message_step(free_broker, "Nos vemos", delay_hours=1), now=clock.now() + HOUR)
+    clock.advance(HOUR)
+    enroll(later, lead, now=clock.now())
+    run(clock, passes=80)
+    assert logs(campaign=inviting) == [(1, "sent", ""), (2, "skipped", "booked")]
+    assert logs(campaign=other) == [(1, "skipped", "booked")]
+    assert logs(campaign=later) == [(1, "sent", "")]
+    ended = [enrolment_of(lead, campaign=campaign) for campaign in (inviting, other)]
+    assert [(entry.status, entry.exit_reason) for entry in ended] == [("exited", "booked")] * 2
+    assert (now_of(lead).pipeline_stage, broken()) == ("agendado", {})
+
+
+def test_stage_trigger_sees_the_booking(
+    free_broker: Broker, clock: VirtualClock, lead: Lead, machine: time_machine.Traveller
+) -> None:
+    enroll(a_campaign(free_broker, MEETING), lead)
+    trigger = {"triggered_by": "stage_change", "trigger_condition": {"stage": "agendado"}}
+    booked = a_campaign(free_broker, message_step(free_broker, "Gracias por agendar"), **trigger)
+    run(clock)
+    clock.advance(HOUR)
+    machine.move_to(clock.now())
+    book_by_link(sent_bodies(lead)[0])
+    clock.advance(timedelta(minutes=1))
+    run(clock, passes=2)
+    assert enrolment_of(lead, campaign=booked).status == "completed"
+    assert "Gracias por agendar" in sent_bodies(lead)
+
+
+def test_engine_confirms_and_reminds_on_the_channel_of_the_invitation(
+    free_broker: Broker, clock: VirtualClock, lead: Lead, machine: time_machine.Traveller
+) -> None:
+    enroll(a_campaign(free_broker, MEETING), lead)
+    run(clock)
+    clock.advance(HOUR)
+    machine.move_to(clock.now())
+    book_by_link(sent_bodies(lead)[0])
+    meeting = Appointment.objects.get()
+    assert meeting.starts_at is not None
+    starts_at = meeting.starts_at + 2 * DAY
+    Appointment.objects.update(starts_at=starts_at, ends_at=starts_at + HOUR)
+    run(clock, passes=100, every=HOUR / 2)
+    told = Message.objects.filter(dedupe_key__startswith="appointment:").order_by("id")
+    kinds = [(key.split(":")[2], channel) for key, channel in told.values_list("dedupe_key", "channel")]
+    assert kinds == [("booked", "telegram"), ("reminder_24h", "telegram"), ("reminder_1h", "telegram")]
+    assert broken() == {}
