@@ -199,6 +199,8 @@ JURISDICTIONS_FILE = env.path("JURISDICTIONS_FILE", default=BASE_DIR / "messagin
 # How many sends one process has under way at once.
 SENDER_THREADS = whole_number("SENDER_THREADS", default=16, low=1, high=256)
 ENGINE_BATCH = whole_number("ENGINE_BATCH", default=1000, low=1, high=10_000)
+# Mail to people who work here. Without a server none is sent, and each says so in the admin.
+vars().update(env.email_url("EMAIL_URL", default="dummymail://"))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="embudo@localhost")
 
 CELERY_BROKER_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")

@@ -1,5 +1,6 @@
 from leads.models.history import (
     Assignment,
+    AssignmentCause,
     Cause,
     ImportBatch,
     Inquiry,
@@ -15,26 +16,53 @@ from leads.models.lead import (
     Treatment,
 )
 from leads.models.permission import ContactPermission
+from leads.models.routing import (
+    Absence,
+    ClockOutcome,
+    IfNobody,
+    Notice,
+    Offer,
+    OfferOutcome,
+    RoutingAgent,
+    RoutingRule,
+    RoutingSettings,
+    SpeedClock,
+    Strategy,
+    WorkingHours,
+)
 from leads.models.stage import Stage
 from leads.models.work import Appointment, Availability, Note, Task
 
 __all__ = [
+    "Absence",
     "Appointment",
     "Assignment",
+    "AssignmentCause",
     "Availability",
     "Cause",
+    "ClockOutcome",
     "ContactPermission",
     "Dicom",
+    "IfNobody",
     "ImportBatch",
     "Inquiry",
     "Lead",
     "LeadQuerySet",
     "Note",
+    "Notice",
+    "Offer",
+    "OfferOutcome",
     "Qualification",
+    "RoutingAgent",
+    "RoutingRule",
+    "RoutingSettings",
     "ScoreChange",
+    "SpeedClock",
     "Stage",
     "StageTransition",
     "Status",
+    "Strategy",
     "Task",
     "Treatment",
+    "WorkingHours",
 ]
