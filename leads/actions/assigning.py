@@ -64,6 +64,7 @@ def assign_leads(
     agents: Sequence[User],
     now: datetime,
     rule: str = "",
+    reason: str = "",
     by: User | None = None,
     cause: str = AssignmentCause.PERSON,
 ) -> int:
@@ -75,7 +76,8 @@ def assign_leads(
     for broker_id in {broker for _lead, broker in chosen}:
         check_agents(broker_id, agents)
     handings = [
-        Handing(lead, agents[position % len(agents)].pk, rule) for position, (lead, _broker) in enumerate(chosen)
+        Handing(lead, agents[position % len(agents)].pk, rule, reason)
+        for position, (lead, _broker) in enumerate(chosen)
     ]
     hand_out(handings, cause=cause, by=by, now=now)
     return len(chosen)

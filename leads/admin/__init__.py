@@ -1,3 +1,3 @@
-from leads.admin import history, lead, work
+from leads.admin import history, lead, routing, work
 
-__all__ = ["history", "lead", "work"]
+__all__ = ["history", "lead", "routing", "work"]

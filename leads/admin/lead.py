@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from brokers.admin_base import TenantForm, who
 from leads.actions import EDITABLE, create_lead, delete_lead, edit_lead
+from leads.admin.assign import AssignmentInline, AssignsLeads
 from leads.admin.move import MovesLeads
 from leads.admin.vocabulary import VOCABULARY
 from leads.filters import TextListField
@@ -25,6 +26,7 @@ class TagsField(TextListField):
 
 
 class LeadForm(TenantForm):
+    refusal_fields = {"agent_inactive": "assigned_to"}
     tags = TagsField(label=_("Tags"), required=False, help_text=_("With commas between them"))
 
     def _get_validation_exclusions(self) -> set[str]:
@@ -102,7 +104,7 @@ FACTS = (
 
 
 @admin.register(Lead)
-class LeadAdmin(MovesLeads):
+class LeadAdmin(MovesLeads, AssignsLeads):
     """Writes through the verbs only, so that score, sources and history are right whoever edits."""
 
     form = LeadForm
@@ -125,7 +127,8 @@ class LeadAdmin(MovesLeads):
     list_filter = (*VOCABULARY, "assigned_to")
     list_select_related = ("assigned_to",)
     search_fields = ("name", "phone", "email")
-    actions = ("move_chosen",)
+    actions = ("assign_chosen", "move_chosen")
+    inlines = (AssignmentInline,)
     change_form_template = "admin/leads/lead/change_form.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Lead]:
@@ -148,6 +151,9 @@ class LeadAdmin(MovesLeads):
             return
         known = {name: value for name, value in values.items() if value not in form.fields[name].empty_values}
         obj.pk = create_lead(broker=obj.broker, now=self.now(), by=who(request), **known).pk
+
+    def get_inlines(self, request: HttpRequest, obj: Lead | None) -> Any:
+        return super().get_inlines(request, obj) if obj is not None else ()
 
     # A lead leaves the lists; its rows stay.
 

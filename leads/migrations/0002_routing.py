@@ -299,7 +299,6 @@ class Migration(migrations.Migration):
                 choices=[
                     ("arrival", "given with the new lead"),
                     ("person", "by a person"),
-                    ("handover", "handed over"),
                     ("rule", "by a rule"),
                     ("claim", "claimed"),
                     ("fallback", "nobody claimed it"),

@@ -171,7 +171,6 @@ class AssignmentCause(models.TextChoices):
 
     ARRIVAL = "arrival", _("given with the new lead")
     PERSON = "person", _("by a person")
-    HANDOVER = "handover", _("handed over")
     RULE = "rule", _("by a rule")
     CLAIM = "claim", _("claimed")
     FALLBACK = "fallback", _("nobody claimed it")

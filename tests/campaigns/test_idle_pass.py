@@ -132,7 +132,7 @@ def test_idle_pass_asks_once_a_kind_of_trigger(passes: list[Statements]) -> None
 
 
 def test_idle_pass_takes_as_many_statements_with_many_campaigns(passes: list[Statements]) -> None:
-    assert [len(found) for found in passes] == [12, 12]
+    assert [len(found) for found in passes] == [13, 13]
 
 
 def test_idle_pass_finds_its_queue_by_the_partial_index(passes: list[Statements]) -> None:
