@@ -57,8 +57,8 @@ def claim_lead(*, lead: Lead, by: User, now: datetime) -> Lead:
 
     Raises Refused `not_offered`, `lead_gone`, `claimed` (naming who has it) or `too_late`.
     """
-    rows = Lead.objects.select_for_update(no_key=True, of=("self",)).select_related("assigned_to")
-    fresh: Lead = rows.get(pk=lead.pk)
+    # Not joined with its agent: after waiting for the lock, the join would still show who had it before.
+    fresh: Lead = Lead.objects.select_for_update(no_key=True, of=("self",)).get(pk=lead.pk)
     latest = Offer.objects.filter(lead=fresh, agent=by).select_related("rule").order_by("-offered_at", "-id").first()
     if latest is None:
         raise Refused("not_offered", _("This lead was not offered to you."))
