@@ -56,6 +56,8 @@ def _holidays(country: str, year: int) -> frozenset[date]:
 
 def work_between(since: datetime, until: datetime, hours: ContactWindow, zone: str) -> timedelta:
     """How much time of work lies between two instants; none when `until` is not later."""
+    if until <= since:
+        return timedelta()
     overlaps = (
         min(span.closes, until) - max(span.opens, since)
         for span in spans(since, until, hours, zone)
