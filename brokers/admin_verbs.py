@@ -93,7 +93,8 @@ class HasVerbs(TenantAdmin):
         return self.verb_page(request, title=verb.title, form=form, row=row, lines=verb.tells(row, self.now()))
 
     def _answer(self, request: HttpRequest, row: Any, verb: Verb) -> HttpResponse:
-        form = verb.form(request.GET or None, row=row)
+        # A question that asks for nothing is answered at once.
+        form = verb.form(request.GET if request.GET or not verb.form.base_fields else None, row=row)
         answer = verb.run(row, form, self.now(), who(request)) if form.is_valid() else ""
         return self.verb_page(request, title=verb.title, form=form, row=row, method="get", answer=answer)
 

@@ -21,6 +21,7 @@ from campaigns.division import Group, divide, next_slot
 from campaigns.enrollment import Intake
 from campaigns.exits import end_what_is_over
 from campaigns.settling import settle, settle_calls, settle_expired
+from leads.sweep import sweep
 from messaging.appointments import tell_leads
 from messaging.base import Outcome
 from messaging.clock import Clock
@@ -77,6 +78,7 @@ def run(
     broker_id = broker.pk if broker else None
     done = Pass()
     now = clock.now()
+    sweep(now=now, broker_id=broker_id)
     # Endings first: they look back to the watermark, which the triggers move on.
     done.exited = end_what_is_over(broker_id=broker_id, clock=clock)
     done.enrolled = triggers.fire(now=now, broker_id=broker_id, is_virtual=clock.is_virtual)

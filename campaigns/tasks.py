@@ -8,6 +8,7 @@ from celery import shared_task
 
 from campaigns.engine import run, settle_due
 from campaigns.exits import end_what_is_over
+from leads.sweep import sweep as sweep_leads
 from messaging.clock import SystemClock
 
 
@@ -21,5 +22,6 @@ def run_pass() -> None:
 def sweep() -> None:
     """Ends what is over and settles what nobody came back for, also while every pass is busy with a long queue."""
     clock = SystemClock()
+    sweep_leads(now=clock.now())
     end_what_is_over(broker_id=None, clock=clock)
     settle_due(broker_id=None, clock=clock)

@@ -59,6 +59,15 @@ def postgres_address(name: str) -> dict[str, Any]:
     return address
 
 
+def mail_server(name: str) -> dict[str, Any]:
+    """Django's EMAIL_* settings. The address itself stays out of the message: it holds a password."""
+    scheme = urlsplit(env.str(name, default="")).scheme
+    if scheme not in ("", *environ.Env.EMAIL_SCHEMES):
+        known = ", ".join(environ.Env.EMAIL_SCHEMES)
+        raise ImproperlyConfigured(f"{name} is not allowed; use an address that begins with one of {known}")
+    return dict(env.email_url(name if scheme else "", default="dummymail://"))
+
+
 DEBUG = flag("DEBUG", default=False)
 PUBLIC_URL = web_address("PUBLIC_URL", default="http://localhost:8000")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(PUBLIC_URL).hostname, "localhost", "127.0.0.1", "[::1]"])
@@ -201,6 +210,8 @@ SENDER_THREADS = whole_number("SENDER_THREADS", default=16, low=1, high=256)
 # How long a received mail may be, in bytes, with all that is attached to it; only its text is kept.
 INBOUND_MAIL_BYTES = whole_number("INBOUND_MAIL_BYTES", default=30_000_000, low=1_000_000, high=100_000_000)
 ENGINE_BATCH = whole_number("ENGINE_BATCH", default=1000, low=1, high=10_000)
+# Mail to people who work here. Without a server none is sent, and each says so in the admin.
+vars().update(mail_server("EMAIL_URL"))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="embudo@localhost")
 
 CELERY_BROKER_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")

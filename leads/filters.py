@@ -64,6 +64,16 @@ def _assigned(prefix: str, value: str, now: datetime) -> Q:
     return Q(**{f"{prefix}assigned_to": int(value)})
 
 
+def _any_contained(column: str) -> ClauseBuilder:
+    def any_of(prefix: str, words: list[str], now: datetime) -> Q:
+        either = Q(**{f"{prefix}{column}__icontains": words[0]})
+        for word in words[1:]:
+            either |= Q(**{f"{prefix}{column}__icontains": word})
+        return either
+
+    return any_of
+
+
 def _isnull(column: str) -> ClauseBuilder:
     return lambda prefix, value, now: Q(**{f"{prefix}{column}__isnull": value})
 
@@ -72,6 +82,9 @@ class TextListField(forms.Field):
     """A list of texts; one text counts as a list of one."""
 
     default_error_messages = {"invalid": _("Use a list of texts.")}
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list) else value
 
     def to_python(self, value: Any) -> list[str]:
         if value in (None, "", []):
@@ -218,6 +231,10 @@ class LeadFilter(filters.FilterSet):
     source = TextListClause(_one_of("source"), label=_("source"))
     language = TextListClause(_one_of("language"), label=_("language"))
     location = TextClause(_column("location__icontains"), label=_("area contains"))
+    location_any = TextListClause(_any_contained("location"), label=_("area contains any of"))
+    property_type = TextListClause(
+        _any_contained("metadata__property_type"), label=_("kind of property contains any of")
+    )
     has_email = YesNoClause(_present("email"), label=_("has an e-mail address"))
     has_phone = YesNoClause(_present("phone"), label=_("has a phone"))
     has_telegram = YesNoClause(_present("telegram_chat_id"), label=_("has Telegram"))
@@ -314,6 +331,7 @@ COLUMNS = {
     "source": "source",
     "language": "language",
     "location": "location",
+    "location_any": "location",
     "has_email": "email",
     "has_phone": "phone",
     "has_telegram": "telegram_chat_id",

@@ -12,7 +12,7 @@ from campaigns.enrollment import Intake, enroll_leads
 from campaigns.ledger import verify
 from campaigns.models import Campaign, CampaignLog, Enrollment
 from leads.actions import book_appointment, create_lead, propose_appointment, record_inbound
-from leads.models import Appointment, Availability, Calendar, Lead
+from leads.models import Appointment, Availability, Calendar, Lead, RoutingSettings
 from messaging.accounts import open_brokerage
 from messaging.clock import VirtualClock
 from messaging.models import ChannelAccount, Message
@@ -28,9 +28,12 @@ CONTENT_SID = "HX" + "0f" * 16
 _numbers = itertools.count(1)
 
 
-def a_broker(slug: str = "aurora", **fields: Any) -> Broker:
+def a_broker(slug: str = "aurora", *, touch_within_minutes: int | None = None, **fields: Any) -> Broker:
+    """Unless a test is about it, no lead is escalated because no person wrote to it."""
     values = {"name": slug.title(), "country": "CL", "timezone": "America/Santiago", "now": NOW}
-    return open_brokerage(slug=slug, **values | fields)
+    broker = open_brokerage(slug=slug, **values | fields)
+    RoutingSettings.objects.create(broker=broker, touch_within_minutes=touch_within_minutes)
+    return broker
 
 
 def a_free_broker(slug: str = "aurora", **fields: Any) -> Broker:

@@ -27,6 +27,7 @@ HOT = {
     "Message": "lead",
     "StageTransition": "lead",
     "ScoreChange": "lead",
+    "Assignment": "lead",
 }
 TABLES = "|".join(f"{room}_" for room in ROOMS)
 Function = ast.FunctionDef | ast.AsyncFunctionDef

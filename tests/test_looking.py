@@ -38,6 +38,7 @@ PUBLIC: dict[str, Callable[[Lead], str]] = {
 }
 SIGNED_IN: dict[str, Callable[[Lead], str]] = {
     "home": lambda lead: "/",
+    "offers": lambda lead: "/offers/",
     "sandbox": lambda lead: "/sandbox/",
     "phone": lambda lead: f"/sandbox/{lead.pk}/",
 }

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 
 from campaigns.ledger.contacts import CAPS, DOUBLES, EARLIER, MESSAGES, OPT_OUTS
 from campaigns.ledger.enrolments import ENROLMENTS, EXITS, HOLD_OUT
-from campaigns.ledger.histories import LEADS, SCORES, STAGES
+from campaigns.ledger.histories import ASSIGNMENTS, LEADS, SCORES, STAGES
 from campaigns.ledger.looks import Finding, Reading, Violation, reading
 from campaigns.ledger.references import references
 from campaigns.ledger.rows import ATTEMPTS, HANDOVERS, MOVES, ROWS
@@ -33,6 +33,7 @@ LOOKS = (
     LEADS,
     STAGES,
     SCORES,
+    ASSIGNMENTS,
 )
 
 

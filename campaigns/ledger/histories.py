@@ -12,7 +12,9 @@ LEADS = Look(
         LEFT JOIN (SELECT DISTINCT ON (lead_id) lead_id, to_stage FROM leads_stagetransition
                    ORDER BY lead_id, id DESC) t ON t.lead_id = d.id
         LEFT JOIN (SELECT DISTINCT ON (lead_id) lead_id, to_score FROM leads_scorechange
-                   ORDER BY lead_id, id DESC) s ON s.lead_id = d.id""",
+                   ORDER BY lead_id, id DESC) s ON s.lead_id = d.id
+        LEFT JOIN (SELECT DISTINCT ON (lead_id) lead_id, to_user_id FROM leads_assignment
+                   ORDER BY lead_id, id DESC) a ON a.lead_id = d.id""",
     broken={
         "stage_matches_history": Broken(
             "t.to_stage IS DISTINCT FROM d.pipeline_stage",
@@ -21,6 +23,11 @@ LEADS = Look(
         "score_matches_history": Broken(
             "s.to_score IS DISTINCT FROM d.lead_score",
             "'scores ' || d.lead_score || ', its history says ' || coalesce(s.to_score::text, 'nothing')",
+        ),
+        "assignee_matches_history": Broken(
+            "a.to_user_id IS DISTINCT FROM d.assigned_to_id",
+            """'assigned to ' || coalesce(d.assigned_to_id::text, 'nobody') || ', its history says '
+               || coalesce(a.to_user_id::text, 'nobody')""",
         ),
     },
 )
@@ -48,6 +55,20 @@ SCORES = Look(
             "s.from_score IS DISTINCT FROM s.before",
             """'comes from ' || coalesce(s.from_score::text, 'nothing') || ', the change before it went to '
                || coalesce(s.before::text, 'nothing')""",
+        )
+    },
+)
+
+ASSIGNMENTS = Look(
+    table="leads_assignment",
+    row="a.id",
+    source="""(SELECT id, from_user_id, lag(to_user_id) OVER (PARTITION BY lead_id ORDER BY id) AS before
+               FROM leads_assignment) a""",
+    broken={
+        "assignment_history_has_no_gap": Broken(
+            "a.from_user_id IS DISTINCT FROM a.before",
+            """'comes from ' || coalesce(a.from_user_id::text, 'nobody') || ', the assignment before it went to '
+               || coalesce(a.before::text, 'nobody')""",
         )
     },
 )

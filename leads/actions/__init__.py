@@ -14,10 +14,13 @@ from leads.actions.appointments import (
     move_appointment,
     propose_appointment,
 )
+from leads.actions.assigning import assign_lead, assign_leads
 from leads.actions.calendars import renew_feed, revoke_feed
 from leads.actions.consent import leads_with, record_consent
 from leads.actions.facts import mark_unreachable, record_call, record_inbound, record_permission, record_written
-from leads.actions.lead import EDITABLE, assign_leads, create_lead, delete_lead, edit_lead, rescore
+from leads.actions.lead import EDITABLE, create_lead, delete_lead, edit_lead, rescore
+from leads.actions.offers import claim_lead
+from leads.actions.routing import preview_routing, route_leads, routing_settings
 from leads.actions.stage import allowed_moves, move_stage
 from leads.actions.suppression import preview_suppression, suppress_addresses
 from leads.actions.work import TASK_FIELDS, create_task, edit_task, write_note
@@ -27,10 +30,12 @@ __all__ = [
     "TASK_FIELDS",
     "SlotTaken",
     "allowed_moves",
+    "assign_lead",
     "assign_leads",
     "book_appointment",
     "cancel_appointment",
     "choose_slot",
+    "claim_lead",
     "complete_appointment",
     "confirm_appointment",
     "create_lead",
@@ -43,6 +48,7 @@ __all__ = [
     "miss_appointment",
     "move_appointment",
     "move_stage",
+    "preview_routing",
     "preview_suppression",
     "propose_appointment",
     "record_call",
@@ -53,6 +59,8 @@ __all__ = [
     "renew_feed",
     "rescore",
     "revoke_feed",
+    "route_leads",
+    "routing_settings",
     "suppress_addresses",
     "write_note",
 ]

@@ -1,20 +1,23 @@
 """Leads come, change, and are given to agents; and their score follows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from brokers.models import Broker, User
 from brokers.refusal import Refused
 from leads import scoring
+from leads.actions.assigning import assign_lead, check_agents
+from leads.actions.routing import route_leads, routing_settings
+from leads.actions.speed import start_clock
 from leads.addresses import normalise_email, normalise_phone
 from leads.consents import ADDRESS_OF
-from leads.models import Assignment, Cause, Inquiry, Lead, ScoreChange, Stage, StageTransition
+from leads.models import AssignmentCause, Cause, Inquiry, Lead, ScoreChange, Stage, StageTransition
+from leads.routing import Given
 
 EDITABLE = {
     "name",
@@ -52,10 +55,11 @@ def create_lead(
 ) -> Lead:
     """Take a new lead in: the lead, its birth in the pipeline, its first score and what it asked for.
 
-    Raises Refused `field_unknown`, `field_invalid`, `phone_invalid`, `email_invalid`, `agent_foreign` or
-    `address_taken`.
+    Without `assigned_to` the broker's routing rules say who gets it. Raises Refused `field_unknown`, `field_invalid`,
+    `phone_invalid`, `email_invalid`, `agent_foreign`, `agent_inactive` or `address_taken`.
     """
     values = _clean(broker, fields)
+    agent = values.pop("assigned_to", None)
     lead: Lead = Lead(
         broker=broker,
         pipeline_stage=stage,
@@ -74,7 +78,21 @@ def create_lead(
     ScoreChange.objects.create(broker=broker, lead=lead, to_score=first.total, at=now, cause=cause)
     if inquiry is not None:
         Inquiry.objects.create(broker=broker, lead=lead, at=now, **inquiry)
+    _hand_to_somebody(lead, agent, cause=cause, by=by, now=now)
     return lead
+
+
+def _hand_to_somebody(lead: Lead, agent: User | None, *, cause: str, by: User | None, now: datetime) -> None:
+    """To whom it came with, else by the rules; and from now on somebody has to touch it in time."""
+    settings = routing_settings(lead.broker)
+    if agent is not None:
+        assign_lead(lead=lead, to=agent, now=now, cause=AssignmentCause.ARRIVAL, by=by)
+        lead.assigned_to = agent
+    elif cause != Cause.MIGRATION:
+        decision = route_leads(settings=settings, lead_ids=[lead.pk], now=now).get(lead.pk)
+        lead.assigned_to_id = decision.agent.id if isinstance(decision, Given) else None
+    if cause not in (Cause.IMPORT, Cause.MIGRATION):
+        start_clock(lead=lead, settings=settings, now=now)
 
 
 @transaction.atomic
@@ -85,6 +103,8 @@ def edit_lead(*, lead: Lead, now: datetime, by: User | None, **changes: Any) -> 
     changed = {key: value for key, value in values.items() if getattr(fresh, key) != value}
     if not changed:
         return fresh
+    if "assigned_to" in changed:
+        assign_lead(lead=fresh, to=changed.pop("assigned_to"), now=now, cause=AssignmentCause.PERSON, by=by)
     try:
         with transaction.atomic():
             Lead.objects.filter(pk=lead.pk).update(
@@ -104,26 +124,6 @@ def _still_unreachable(lead: Lead, changed: Mapping[str, Any]) -> dict[str, str]
     return {channel: code for channel, code in lead.unreachable.items() if ADDRESS_OF[channel] not in changed}
 
 
-@transaction.atomic
-def assign_leads(
-    *, leads: QuerySet[Lead], agents: Sequence[User], now: datetime, rule: str, by: User | None = None
-) -> int:
-    """Divide these leads evenly among agents of their broker, in the order of their ids; how many were assigned.
-
-    Raises Refused `agent_foreign` when an agent does not belong to the leads' broker.
-    """
-    chosen = list(leads.select_for_update(no_key=True, of=("self",)).order_by("id").values_list("id", "broker_id"))
-    for broker_id in {broker for _lead, broker in chosen}:
-        _check_agents(broker_id, agents)
-    for position, agent in enumerate(agents):
-        share = chosen[position :: len(agents)]
-        Lead.objects.filter(pk__in=[lead for lead, _broker in share]).update(assigned_to=agent, updated_at=now)
-        Assignment.objects.bulk_create(
-            Assignment(broker_id=broker, lead_id=lead, agent=agent, rule=rule, by=by, at=now) for lead, broker in share
-        )
-    return len(chosen)
-
-
 def delete_lead(*, lead: Lead, now: datetime) -> None:
     """Take a lead out of every list; the rows stay, and the address is free for a lead who comes again.
 
@@ -132,11 +132,6 @@ def delete_lead(*, lead: Lead, now: datetime) -> None:
     gone = Lead.objects.present().filter(pk=lead.pk).update(deleted_at=now, updated_at=now)
     if not gone:
         raise Refused("lead_gone", _("This lead has been deleted already."))
-
-
-def _check_agents(broker_id: int, agents: Sequence[User]) -> None:
-    if any(agent.broker_id != broker_id for agent in agents):
-        raise Refused("agent_foreign", _("An agent can only be assigned leads of their own brokerage."))
 
 
 @transaction.atomic
@@ -182,7 +177,7 @@ def _clean(broker: Broker, fields: Mapping[str, Any]) -> dict[str, Any]:
         raise Refused("field_unknown", f"{min(unknown)} is not a field of a lead; allowed are {allowed}")
     values = dict(fields)
     if values.get("assigned_to") is not None:
-        _check_agents(broker.pk, [values["assigned_to"]])
+        check_agents(broker.pk, [values["assigned_to"]])
     if values.get("phone"):
         values["phone"] = normalise_phone(values["phone"], broker.country)
     if values.get("email"):

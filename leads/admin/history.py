@@ -36,7 +36,7 @@ class ImportBatchAdmin(HistoryAdmin):
 
 @admin.register(Assignment)
 class AssignmentAdmin(HistoryAdmin):
-    list_display = ("lead", "agent", "rule", "by", "at")
-    list_filter = ("agent",)
-    list_select_related = ("lead", "agent", "by")
+    list_display = ("lead", "from_user", "to_user", "cause", "rule", "reason", "by", "at")
+    list_filter = ("cause", "to_user")
+    list_select_related = ("lead", "from_user", "to_user", "by")
     search_fields = ("lead__name", "lead__phone", "lead__email")

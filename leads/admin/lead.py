@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from brokers.admin_base import TenantForm, who
 from leads.actions import EDITABLE, create_lead, delete_lead, edit_lead
+from leads.admin.assign import AssignmentInline, AssignsLeads
 from leads.admin.consent import CONSENT_VERBS, history_table, standing_table
 from leads.admin.move import MovesLeads
 from leads.admin.vocabulary import VOCABULARY
@@ -27,6 +28,7 @@ class TagsField(TextListField):
 
 
 class LeadForm(TenantForm):
+    refusal_fields = {"agent_inactive": "assigned_to"}
     tags = TagsField(label=_("Tags"), required=False, help_text=_("With commas between them"))
 
     def _get_validation_exclusions(self) -> set[str]:
@@ -104,7 +106,7 @@ FACTS = (
 )
 
 
-class LeadAdmin(MovesLeads):
+class LeadAdmin(MovesLeads, AssignsLeads):
     """Writes through the verbs only, so that score, sources and history are right whoever edits.
 
     Registered by messaging.admin: people write to leads from their pages.
@@ -131,7 +133,8 @@ class LeadAdmin(MovesLeads):
     list_filter = (*VOCABULARY, "assigned_to")
     list_select_related = ("assigned_to",)
     search_fields = ("name", "phone", "email")
-    actions = ("move_chosen",)
+    actions = ("assign_chosen", "move_chosen")
+    inlines = (AssignmentInline,)
     change_form_template = "admin/leads/lead/change_form.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Lead]:
@@ -162,6 +165,9 @@ class LeadAdmin(MovesLeads):
     @admin.display(description=_("what was said, the newest first"))
     def what_was_said(self, row: Lead) -> SafeString:
         return history_table(row)
+
+    def get_inlines(self, request: HttpRequest, obj: Lead | None) -> Any:
+        return super().get_inlines(request, obj) if obj is not None else ()
 
     # A lead leaves the lists; its rows stay.
 

@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 
 from brokers.models import Broker, User
 from brokers.refusal import Refused
+from leads.actions import route_leads, routing_settings
 from leads.importer.consents import Consents, Remark
 from leads.importer.headers import MappingError
 from leads.importer.lead_file import LeadFile, open_leads
@@ -231,6 +232,9 @@ class _Importer:
             cause=Cause.MIGRATION if self.is_history else Cause.IMPORT,
             now=now,
         )
+        if not self.is_history:
+            born = sorted(lead.id for lead in merger.born)
+            route_leads(settings=routing_settings(self.broker), lead_ids=born, now=now)
         write_permissions(consents.written, broker_id=self.broker.pk, batch_id=self.batch.pk)
         return outcomes, [*merger.remarks, *consents.remarks]
 

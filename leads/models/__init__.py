@@ -1,6 +1,7 @@
 from leads.models.calendar import Availability, Calendar
 from leads.models.history import (
     Assignment,
+    AssignmentCause,
     Cause,
     ImportBatch,
     Inquiry,
@@ -16,30 +17,57 @@ from leads.models.lead import (
     Treatment,
 )
 from leads.models.permission import ContactPermission, PermissionKind, PermissionPurpose, Suppression
+from leads.models.routing import (
+    Absence,
+    ClockOutcome,
+    IfNobody,
+    Notice,
+    Offer,
+    OfferOutcome,
+    RoutingAgent,
+    RoutingRule,
+    RoutingSettings,
+    SpeedClock,
+    Strategy,
+    WorkingHours,
+)
 from leads.models.stage import Stage
 from leads.models.work import Appointment, Note, Task
 
 __all__ = [
+    "Absence",
     "Appointment",
     "Assignment",
+    "AssignmentCause",
     "Availability",
     "Calendar",
     "Cause",
+    "ClockOutcome",
     "ContactPermission",
     "Dicom",
+    "IfNobody",
     "ImportBatch",
     "Inquiry",
     "Lead",
     "LeadQuerySet",
     "Note",
+    "Notice",
+    "Offer",
+    "OfferOutcome",
     "PermissionKind",
     "PermissionPurpose",
     "Qualification",
+    "RoutingAgent",
+    "RoutingRule",
+    "RoutingSettings",
     "ScoreChange",
+    "SpeedClock",
     "Stage",
     "StageTransition",
     "Status",
+    "Strategy",
     "Suppression",
     "Task",
     "Treatment",
+    "WorkingHours",
 ]

@@ -1,5 +1,7 @@
 """What happened to a lead: append-only rows, never changed, never deleted."""
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -34,6 +36,20 @@ class LooseTenantModel(TenantModel):
 
     class Meta:
         abstract = True
+
+
+def loose_user(name: Any) -> models.ForeignKey:
+    """A user in a row of a hot table, or nobody."""
+    return models.ForeignKey(
+        User,
+        models.DO_NOTHING,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        verbose_name=name,
+    )
 
 
 class StageTransition(LooseTenantModel):
@@ -150,18 +166,43 @@ class Inquiry(TenantModel):
         return self.property_ref or self.source or f"#{self.pk}"
 
 
-class Assignment(TenantModel):
-    """Who got a lead, when, and by which rule."""
+class AssignmentCause(models.TextChoices):
+    """By which way an assignee changed."""
 
-    lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="assignments", verbose_name=_("lead"))
-    agent = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+", verbose_name=_("agent"))
-    rule = models.CharField(_("rule"), max_length=40)
-    by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("by"))
+    ARRIVAL = "arrival", _("given with the new lead")
+    PERSON = "person", _("by a person")
+    RULE = "rule", _("by a rule")
+    CLAIM = "claim", _("claimed")
+    FALLBACK = "fallback", _("nobody claimed it")
+    ESCALATION = "escalation", _("not contacted in time")
+    MERGE = "merge", _("merged")
+    MIGRATION = "migration", _("migration")
+
+
+class Assignment(LooseTenantModel):
+    """A change of a lead's assignee: from whom, to whom, and by which rule; a user who is null is nobody.
+
+    Written by `leads.actions.assigning` only; the newest one, by id, says who has the lead.
+    """
+
+    lead = models.ForeignKey(
+        "leads.Lead", models.CASCADE, related_name="assignments", db_index=False, verbose_name=_("lead")
+    )
+    from_user = loose_user(_("from"))
+    to_user = loose_user(_("to"))
+    by = loose_user(_("by"))
+    cause = models.CharField(_("cause"), max_length=12, choices=AssignmentCause.choices)
+    rule = models.CharField(_("rule"), max_length=100, blank=True)
+    reason = models.CharField(_("why"), max_length=300, blank=True)
     at = models.DateTimeField(_("at"))
 
     class Meta:
         verbose_name = _("assignment")
         verbose_name_plural = _("assignments")
+        indexes = [
+            # A lead's history, and its newest assignment.
+            models.Index(fields=["lead", "id"], name="idx_assignment_lead"),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.agent} ({self.rule})"
+        return f"{self.from_user or '·'} → {self.to_user or '·'}"

@@ -75,9 +75,11 @@ class Lead(ConcurrentTransitionMixin, TenantModel):
         _("stage"), max_length=30, choices=Stage.choices, default=Stage.ENTRADA, protected=True, db_index=False
     )
     stage_entered_at = models.DateTimeField(_("in this stage since"))
+    # Changed by `leads.actions.assigning` only, which keeps the history; so a user who has leads is deactivated, never
+    # deleted.
     assigned_to = models.ForeignKey(
         User,
-        models.SET_NULL,
+        models.PROTECT,
         null=True,
         blank=True,
         related_name="leads",

@@ -18,6 +18,7 @@ from campaigns.models import (
     UnknownOutcome,
 )
 from leads.models import (
+    Absence,
     Appointment,
     Assignment,
     Availability,
@@ -27,10 +28,17 @@ from leads.models import (
     Inquiry,
     Lead,
     Note,
+    Notice,
+    Offer,
+    RoutingAgent,
+    RoutingRule,
+    RoutingSettings,
     ScoreChange,
+    SpeedClock,
     StageTransition,
     Suppression,
     Task,
+    WorkingHours,
 )
 from messaging.models import ChannelAccount, Message, WebhookEvent
 from templates_app.models import MessageTemplate
@@ -100,7 +108,7 @@ class Brokerage:
         self._own(StageTransition, to_stage="entrada", cause="arrival", reason=self.text("why"), **of_lead)
         self._own(ScoreChange, to_score=5, cause="arrival", **of_lead)
         self._own(Inquiry, source=self.text("portal"), property_ref=self.text("flat"), **of_lead)
-        self._own(Assignment, agent=self.agent, rule=self.text("rule"), by=self.admin, **of_lead)
+        self._own(Assignment, to_user=self.agent, cause="person", rule=self.text("rule"), by=self.admin, **of_lead)
         self._own(ContactPermission, kind="granted", source=self.text("form"), **of_lead)
         blocked = {"address": f"{self.text('blocked')}@example.com", "source": self.text("list")}
         self.rows[ContactPermission].insert(0, self._own(Suppression, kind="revoked", at=NOW, **blocked))
@@ -119,8 +127,22 @@ class Brokerage:
             created_at=NOW,
             **times,
         )
+        self._add_routing()
         calendar = self._own(Calendar, agent=self.agent, feed_token=self.text("feed"))
         self._own(Availability, calendar=calendar, kind="weekly", weekday=1, opens="09:00", closes="18:00")
+
+    def _add_routing(self) -> None:
+        if RoutingSettings not in self.rows:
+            self._own(RoutingSettings, default_agent=self.agent)
+        rule = self._own(RoutingRule, name=self.text("east"), conditions={"source": ["portal"]}, created_at=NOW)
+        self._own(RoutingAgent, rule=rule, agent=self.agent)
+        self._own(WorkingHours, agent=self.agent)
+        self._own(Absence, agent=self.agent, starts_at=NOW, ends_at=NOW + timedelta(days=1), reason=self.text("sea"))
+        self._own(Offer, lead=self.lead, agent=self.agent, rule=rule, offered_at=NOW, expires_at=NOW)
+        self._own(SpeedClock, lead=self.lead, started_at=NOW, due_at=NOW)
+        self._own(
+            Notice, user=self.admin, key=self.text("n"), subject=self.text("hot"), body=self.text("b"), created_at=NOW
+        )
 
     def _add_messages(self) -> None:
         self.template = self._own(

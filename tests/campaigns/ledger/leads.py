@@ -1,7 +1,7 @@
 """Leads, and what belongs to whom."""
 
 from brokers.models import User
-from leads.models import Appointment, Lead, ScoreChange, StageTransition
+from leads.models import Appointment, Assignment, Lead, ScoreChange, StageTransition
 from templates_app.models import MessageTemplate
 from tests.campaigns.ledger.corrupting import Row, breaks, campaign, change, log, message
 
@@ -24,6 +24,17 @@ def score_without_a_change() -> Row:
 @breaks("score_history_has_no_gap")
 def change_from_elsewhere() -> Row:
     return change(ScoreChange.objects.exclude(from_score=None).order_by("id")[0], from_score=99)
+
+
+@breaks("assignee_matches_history")
+def assignee_without_an_assignment() -> Row:
+    return change(Lead.objects.exclude(assigned_to=None).order_by("id")[0], assigned_to=None)
+
+
+@breaks("assignment_history_has_no_gap")
+def assignment_from_elsewhere() -> Row:
+    row = Assignment.objects.exclude(to_user=None).order_by("id")[0]
+    return change(row, from_user=row.to_user_id)
 
 
 @breaks("one_broker")
