@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from campaigns.models import Campaign
 from campaigns.stats import Interval, is_too_small, newcombe
 from leads.figures import Scope, Spread
-from leads.figures.history import MOVES, filled, in_period, share, spread
+from leads.figures.history import MOVES, filled, in_period, measured, share, spread
 from leads.models import Stage
 from leads.statements import fetched
 
@@ -141,7 +141,7 @@ def conversion_by_campaign(
     One query.
     """
     rows = fetched(*_entered(CAMPAIGNS, scope, goal, within_days, sandbox))
-    return [CampaignConversion(*told, Spread.of(took)) for *told, took in rows]
+    return [CampaignConversion(*measured(row)) for row in rows]
 
 
 def hold_out(

@@ -1,10 +1,10 @@
-"""How long leads wait: for an answer to what they wrote, and for the first sign from us. Definitions: docs/figures.md."""
+"""How long leads wait for an answer, and for the first sign from us. Definitions: docs/figures.md."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
 from leads.figures import Scope, Spread
-from leads.figures.history import TAKEN_OVER, filled, in_period, share, spread
+from leads.figures.history import TAKEN_OVER, UNKNOWN, filled, in_period, measured, share, spread
 from leads.statements import fetched
 from messaging.models import ACCEPTED
 
@@ -22,7 +22,7 @@ class Waiting:
     answered: int = 0
     quick: int = 0
     soon: int = 0
-    took: Spread = Spread()
+    took: Spread = UNKNOWN
 
     @property
     def unanswered(self) -> int:
@@ -103,7 +103,7 @@ def first_touches(scope: Scope, *, sandbox: bool = False) -> list[Waiting]:
 
 
 def _waitings(statement: str, scope: Scope, sandbox: bool) -> list[Waiting]:
-    params = {"sandbox": sandbox, "accepted": list(map(str, ACCEPTED)), "quick": QUICK, "soon": SOON}
-    rows = fetched(*filled(statement + COUNT, scope, **params))
-    told = {who: Waiting(who, *counts, Spread.of(took)) for who, *counts, took in rows}
+    accepted = list(map(str, ACCEPTED))
+    asked = filled(statement + COUNT, scope, sandbox=sandbox, accepted=accepted, quick=QUICK, soon=SOON)
+    told = {row[0]: Waiting(*measured(row)) for row in fetched(*asked)}
     return [told.get(who, Waiting(who)) for who in (PERSON, ANYBODY)]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from leads.figures.history import MOVES, TAKEN_OVER, Spread, filled, in_period, share, spread
+from leads.figures.history import MOVES, TAKEN_OVER, Spread, filled, in_period, measured, share, spread
 from leads.figures.scope import Scope
 from leads.models import Stage
 from leads.statements import fetched
@@ -96,7 +96,7 @@ def conversion_by_source(
 ) -> list[SourceConversion]:
     """Leads that arrived in the period by their own source, the largest first. One query."""
     rows = fetched(*filled(SOURCES, scope, goal=goal, within=_interval(within_days)))
-    return [SourceConversion(*counts, Spread.of(took)) for *counts, took in rows]
+    return [SourceConversion(*measured(row)) for row in rows]
 
 
 def _interval(days: int | None) -> timedelta | None:

@@ -54,6 +54,11 @@ class Spread(NamedTuple):
 UNKNOWN = Spread()
 
 
+def measured(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row whose last column holds percentiles, with these as a Spread."""
+    return *row[:-1], Spread.of(row[-1])
+
+
 SPREAD = "percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY extract(epoch FROM {0}))"
 
 

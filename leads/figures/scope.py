@@ -91,7 +91,7 @@ def _narrowed(
         leads = leads.filter(assigned_to=agent)
     if source is not None:
         leads = leads.filter(source=source)
-    begin, end = (day and day_begins(day, broker.timezone) for day in (since, until))
+    begin, end = (day_begins(day, broker.timezone) if day else None for day in (since, until))
     return Scope(broker, leads, begin, end, now)
 
 
