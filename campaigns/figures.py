@@ -50,12 +50,17 @@ class CampaignConversion:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
+    """Leads of one kind, and how many of them reached the goal."""
+
     size: int
     reached: int
 
     @property
     def share(self) -> float | None:
         return share(self.reached, self.size)
+
+
+NOBODY = Arm(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +70,14 @@ class HoldOut:
     `beside` treated ones were taken in when nobody was held out, so that nobody can be compared with them.
     """
 
+    campaign_id: int
+    name: str
     goal: str
     within_days: int
-    treated: Arm
-    held_out: Arm
-    too_young: int
-    beside: int
+    treated: Arm = NOBODY
+    held_out: Arm = NOBODY
+    too_young: int = 0
+    beside: int = 0
 
     @property
     def difference(self) -> float | None:
@@ -125,11 +132,20 @@ WHERE NOT e.is_held
 GROUP BY e.campaign_id, e.name, e.goal ORDER BY e.campaign_id
 """
 ARMS = """
-, bounds AS (SELECT min(enrolled_at) AS first, max(enrolled_at) AS last FROM entered WHERE is_held AND NOT is_young)
-SELECT e.is_young, e.is_held, coalesce(e.enrolled_at BETWEEN b.first AND b.last, false) AS is_compared,
-       count(*), count(r.took)
-FROM entered e CROSS JOIN bounds b LEFT JOIN reached r ON r.id = e.id
-GROUP BY 1, 2, 3
+, bounds AS (
+    SELECT campaign_id, min(enrolled_at) AS first, max(enrolled_at) AS last
+    FROM entered WHERE is_held AND NOT is_young GROUP BY campaign_id
+), told AS (
+    SELECT e.campaign_id, e.name, e.goal, e.is_young, e.is_held, r.took IS NOT NULL AS is_reached,
+           coalesce(e.enrolled_at BETWEEN b.first AND b.last, false) AS is_compared
+    FROM entered e LEFT JOIN bounds b USING (campaign_id) LEFT JOIN reached r ON r.id = e.id
+)
+SELECT campaign_id, name, goal,
+       count(*) FILTER (WHERE is_compared AND NOT is_held AND NOT is_young),
+       count(*) FILTER (WHERE is_compared AND NOT is_held AND is_reached),
+       count(*) FILTER (WHERE is_held AND NOT is_young), count(*) FILTER (WHERE is_held AND is_reached),
+       count(*) FILTER (WHERE is_young), count(*) FILTER (WHERE NOT is_young AND NOT is_compared)
+FROM told GROUP BY campaign_id, name, goal ORDER BY campaign_id
 """
 
 
@@ -144,23 +160,30 @@ def conversion_by_campaign(
     return [CampaignConversion(*measured(row)) for row in rows]
 
 
-def hold_out(
-    scope: Scope, campaign: Campaign, *, goal: str | None = None, within_days: int = DAYS, sandbox: bool = False
-) -> HoldOut:
-    """The campaign's treated leads beside its held-out ones, all of them taken in `within_days` ago or longer.
+def hold_outs(
+    scope: Scope,
+    *,
+    campaign: Campaign | None = None,
+    goal: str | None = None,
+    within_days: int = DAYS,
+    sandbox: bool = False,
+) -> list[HoldOut]:
+    """Treated beside held-out leads of each campaign, all of them taken in `within_days` ago or longer. One query.
 
-    The goal is the one given, else the campaign's own, else a booking. One query.
+    The goal is the one given, else the campaign's own, else a booking.
     """
     rows = fetched(*_entered(ARMS, scope, goal, within_days, sandbox, campaign))
-    counts = {tuple(key): (size, reached) for *key, size, reached in rows}
-    return HoldOut(
-        goal=goal or campaign.goal_stage or BOOKING,
-        within_days=within_days,
-        treated=Arm(*counts.get((False, False, True), (0, 0))),
-        held_out=Arm(*counts.get((False, True, True), (0, 0))),
-        too_young=sum(size for (is_young, *_rest), (size, _reached) in counts.items() if is_young),
-        beside=counts.get((False, False, False), (0, 0))[0],
-    )
+    return [
+        HoldOut(pk, name, its_goal, within_days, Arm(*counts[:2]), Arm(*counts[2:4]), *counts[4:])
+        for pk, name, its_goal, *counts in rows
+    ]
+
+
+def hold_out(scope: Scope, campaign: Campaign, *, within_days: int = DAYS, **how: Any) -> HoldOut:
+    """The same of one campaign, also when nobody was taken in. One query."""
+    found = hold_outs(scope, campaign=campaign, within_days=within_days, **how)
+    goal = how.get("goal") or campaign.goal_stage or BOOKING
+    return found[0] if found else HoldOut(campaign.pk, campaign.name, goal, within_days)
 
 
 def _entered(

@@ -124,7 +124,7 @@ def test_entries_that_the_engine_makes_are_compared(broker: Broker) -> None:
 
 def held(treated: tuple[int, int], held_out: tuple[int, int]) -> HoldOut:
     arms = (Arm(size, reached) for reached, size in (treated, held_out))
-    return HoldOut("agendado", 30, *arms, too_young=0, beside=0)
+    return HoldOut(1, "Campaign", "agendado", 30, *arms)
 
 
 @pytest.mark.parametrize(
