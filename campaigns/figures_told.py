@@ -83,7 +83,8 @@ def percent(share: float | None, decimals: int = 1) -> str:
 
 
 def _number(value: float, decimals: int = 0) -> str:
-    return str(formats.number_format(value, decimal_pos=decimals, use_l10n=True, force_grouping=True))
+    """Rounded, as the language writes it; Django itself cuts off."""
+    return str(formats.number_format(round(value, decimals), decimal_pos=decimals, use_l10n=True, force_grouping=True))
 
 
 def lasting(time: timedelta | None) -> str:
