@@ -3,14 +3,14 @@
 Definitions: docs/figures.md.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Enrollment
 from campaigns.stats import Interval, is_too_small, newcombe
 from leads.figures import Scope, Spread
 from leads.figures.history import MOVES, filled, in_period, measured, share, spread
@@ -189,6 +189,9 @@ def hold_out(scope: Scope, campaign: Campaign, *, within_days: int = DAYS, **how
 def _entered(
     what: str, scope: Scope, goal: str | None, within_days: int, sandbox: bool, campaign: Campaign | None = None
 ) -> tuple[str, dict[str, Any]]:
+    if campaign is not None:  # the others of the brokerage need not be read
+        taken_in = Enrollment.objects.filter(campaign=campaign, entry=1, sandbox=sandbox)
+        scope = replace(scope, leads=scope.leads.filter(pk__in=taken_in.values("lead")))
     return filled(
         ENTERED + what,
         scope,

@@ -106,8 +106,8 @@ def report_text(report: Report) -> str:
         (_("Funnel: of those who entered a stage, how many reached another"), _funnel(report.funnel)),
         (_("Time in stage"), _times(report.time_in_stage)),
         (_("Leads that stand still now"), _stagnation(report.stagnation)),
-        (_("From arrival to the first touch"), _waiting(report.first_touches, _("arrived"))),
-        (_("From a message to its answer"), _waiting(report.response_times, _("asked"))),
+        (_("From arrival to the first touch"), _waiting(report.first_touches, _("arrived"), _("touched"))),
+        (_("From a message to its answer"), _waiting(report.response_times, _("asked"), _("answered"))),
         (_("By source: booked"), _sources(report.booked_by_source)),
         (_("By source: won"), _sources(report.won_by_source)),
         (_("By campaign"), _campaigns(report.campaigns)),
@@ -178,8 +178,8 @@ def _stagnation(stages: Iterable[Stagnation]) -> Sequence[Row]:
     ]
 
 
-def _waiting(found: Iterable[Waiting], waited: str) -> Sequence[Row]:
-    head = ("", waited, _("answered"), "%", "≤ 5 min", "≤ 1 h", _("half within"), _("nine in ten within"))
+def _waiting(found: Iterable[Waiting], waited: str, heard: str) -> Sequence[Row]:
+    head = ("", waited, heard, "%", "≤ 5 min", "≤ 1 h", _("half within"), _("nine in ten within"))
     return [
         head,
         *(

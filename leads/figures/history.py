@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Self
 
 from leads.figures.scope import Scope
 
+# NOT IN is one look into a hash whatever the planner expects; an anti-join becomes a loop where it expects few rows.
 # A correction back to where a lead had come from takes a move back: neither of the two happened. Any other correction
 # is a move like all others. A migration (`is_seen` is false) tells where a lead stood, not when it came there.
 MOVES = """
@@ -23,7 +24,7 @@ chosen AS ({leads}), taken_back AS (
 ), moves AS (
     SELECT t.id, t.lead_id, t.to_stage, t.at, t.cause, t.cause <> 'migration' AS is_seen
     FROM leads_stagetransition t JOIN chosen c ON c.id = t.lead_id
-    WHERE t.broker_id = %(broker)s AND t.at <= %(now)s AND NOT EXISTS (SELECT FROM struck s WHERE s.id = t.id)
+    WHERE t.broker_id = %(broker)s AND t.at <= %(now)s AND t.id NOT IN (SELECT id FROM struck)
 )"""
 
 # Leads that were taken over with their history: when they came, and what became of them, happened elsewhere.
