@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from leads.figures.history import MOVES, TAKEN_OVER, Spread, filled, in_period, measured, share, spread
 from leads.figures.scope import Scope
@@ -41,23 +42,31 @@ class SourceConversion:
         return share(self.reached, self.arrived)
 
 
-# `within` is null for "whenever": then nobody is too young.
+def _next(stage: str) -> str:
+    return f"min(at) FILTER (WHERE to_stage = '{stage}') OVER later AS to_{stage}"
+
+
+def _reached(stage: str) -> str:
+    known = f"FILTER (WHERE NOT is_young AND to_{stage} <= until)"
+    return f"count(*) {known}, {spread(f'to_{stage} - at')} {known}"
+
+
+# Each move with the next one into every stage, in one pass from the newest: joining moves with moves takes twice as
+# long. `within` is null for "whenever": then nobody is too young.
 FUNNEL = f"""
-WITH {MOVES}, entered AS (
-    SELECT DISTINCT ON (lead_id, to_stage) lead_id, to_stage AS stage, at, id,
-           coalesce(at > %(now)s - %(within)s::interval, false) AS is_young
-    FROM moves WHERE is_seen AND {in_period("at")}
+WITH {MOVES}, followed AS (
+    SELECT lead_id, to_stage, at, id, {", ".join(map(_next, Stage.values))}
+    FROM moves WHERE is_seen
+    WINDOW later AS (PARTITION BY lead_id ORDER BY at DESC, id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+), entered AS (
+    SELECT DISTINCT ON (lead_id, to_stage) *, coalesce(at > %(now)s - %(within)s::interval, false) AS is_young,
+           coalesce(at + %(within)s::interval, 'infinity') AS until
+    FROM followed WHERE {in_period("at")}
     ORDER BY lead_id, to_stage, at, id
-), reached AS (
-    SELECT e.stage, m.to_stage, min(m.at) - e.at AS took
-    FROM entered e JOIN moves m ON m.lead_id = e.lead_id AND m.to_stage <> e.stage AND (m.at, m.id) > (e.at, e.id)
-    WHERE m.is_seen AND NOT e.is_young AND (%(within)s::interval IS NULL OR m.at <= e.at + %(within)s::interval)
-    GROUP BY e.lead_id, e.stage, e.at, m.to_stage
 )
-SELECT stage, NULL, count(*) FILTER (WHERE NOT is_young), count(*) FILTER (WHERE is_young), NULL
-FROM entered GROUP BY stage
-UNION ALL
-SELECT stage, to_stage, count(*), 0, {spread("took")} FROM reached GROUP BY stage, to_stage
+SELECT to_stage, count(*) FILTER (WHERE NOT is_young), count(*) FILTER (WHERE is_young),
+       {", ".join(map(_reached, Stage.values))}
+FROM entered GROUP BY to_stage
 """
 
 SOURCES = f"""
@@ -81,13 +90,16 @@ FROM told GROUP BY source ORDER BY count(*) DESC, source
 def funnel(scope: Scope, *, within_days: int | None = None) -> list[Passage]:
     """Every ordered pair of different stages, in the order of the pipeline. One query."""
     rows = fetched(*filled(FUNNEL, scope, within=_interval(within_days)))
-    entered = {stage: (old, young) for stage, to, old, young, _took in rows if to is None}
-    reached = {(stage, to): (count, Spread.of(took)) for stage, to, count, _young, took in rows if to is not None}
+    told = {stage: _passages(stage, *counts) for stage, *counts in rows}
+    return [passage for stage in Stage.values for passage in told.get(stage) or _passages(stage, 0, 0)]
+
+
+def _passages(start: str, entered: int, too_young: int, *reached: Any) -> list[Passage]:
+    """From one stage to each other one; `reached` are a count and its percentiles for every stage."""
+    counts = dict(zip(Stage.values, zip(reached[::2], reached[1::2], strict=True), strict=False))
+    nobody = 0, None
     return [
-        Passage(start, to, *entered.get(start, (0, 0)), *reached.get((start, to), (0, Spread())))
-        for start in Stage.values
-        for to in Stage.values
-        if start != to
+        Passage(start, to, entered, too_young, *measured(counts.get(to, nobody))) for to in Stage.values if to != start
     ]
 
 
