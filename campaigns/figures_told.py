@@ -25,7 +25,8 @@ def compared(found: HoldOut) -> str:
 
 
 def _comparison(found: HoldOut) -> str:
-    sizes = {"treated": found.treated.size, "held_out": found.held_out.size, "days": found.within_days}
+    arms = {"treated": _number(found.treated.size), "held_out": _number(found.held_out.size)}
+    sizes = {**arms, "days": found.within_days}
     if found.interval is None or found.difference is None:
         return _("Nothing to compare yet: %(treated)s treated, %(held_out)s held out, %(days)s days ago or longer.") % (
             sizes
@@ -58,10 +59,10 @@ def _left_aside(found: HoldOut) -> list[str]:
     lines = []
     if found.too_young:
         young = _("Taken in less than %(days)s days ago, so not counted yet: %(count)s.")
-        lines.append(young % {"days": found.within_days, "count": found.too_young})
+        lines.append(young % {"days": found.within_days, "count": _number(found.too_young)})
     if found.beside and found.held_out.size:
         beside = _("Treated while nobody was held out, so compared with nobody: %(count)s.")
-        lines.append(beside % {"count": found.beside})
+        lines.append(beside % {"count": _number(found.beside)})
     return lines
 
 

@@ -80,7 +80,7 @@ class CampaignAdmin(HasVerbs):
         if not row.holdout_percent or row.activated_at is None:
             return _("Nobody is held out, so nobody knows what would have happened without this campaign.")
         if row.enrolled_count > COMPARED_AT_ONCE:
-            return _("There are many; press “Compare with the held-out”.")
+            return _("There are many; press “Compare”.")
         return format_html('<span class="answer">{}</span>', comparison(row, self.now()))
 
     def may_press(self, request: HttpRequest, row: Campaign) -> bool:

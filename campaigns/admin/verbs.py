@@ -236,7 +236,7 @@ VERBS = (
     Verb("explain", gettext_lazy("Why?"), _explained, form=ExplainForm, is_question=True),
     Verb(
         "compare",
-        gettext_lazy("Compare with the held-out"),
+        gettext_lazy("Compare"),
         compare,
         lambda campaign: campaign.activated_at is not None,
         CompareForm,
