@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from bench import churn, enrolment, idle, importing, ledger, memory, processes, steps, telegram
+from bench import churn, enrolment, figures, idle, importing, ledger, memory, processes, steps, telegram
 from bench.counting import PROVIDERS
 from bench.database import fresh_database
 from bench.measuring import Line
@@ -29,6 +29,7 @@ SUITES: dict[str, Callable[[float], list[Line]]] = {
     "import": importing.measure,
     "ledger": ledger.measure,
     "telegram": telegram.measure,
+    "figures": figures.measure,
 }
 RESULTS = Path(__file__).with_name("results.json")
 HEADER = ("what", "rows", "seconds", "rows/s", "value", "goal", "met")

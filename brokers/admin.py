@@ -27,6 +27,7 @@ class BrokerAdmin(TenantAdmin):
         (_("Place"), {"fields": ("country", "timezone", "language", "currency")}),
         (_("Contact rules"), {"fields": ("contact_window", "cap_24h", "cap_7d", "human_contact_days")}),
         (_("Scores"), {"fields": ("score_thresholds", "score_weights", "qualification_rules")}),
+        (_("Figures"), {"fields": ("stage_limits",)}),
         (_("Lead fields"), {"fields": ("custom_fields",)}),
     )
     # Numbers and amounts that are stored already were read by these.

@@ -63,6 +63,13 @@ class Broker(models.Model):
     qualification_rules = models.JSONField(
         _("qualification rules"), default=dict, blank=True, validators=[rules.validate_qualification_rules]
     )
+    stage_limits = models.JSONField(
+        _("days that a lead may stand still, by stage"),
+        default=dict,
+        blank=True,
+        validators=[rules.validate_stage_limits],
+        help_text=_('Such as {"entrada": 2, "seguimiento": 30}; without a limit, longer than nine in ten leads stayed'),
+    )
     custom_fields = models.JSONField(
         _("own lead fields"), default=list, blank=True, validators=[rules.validate_custom_fields]
     )

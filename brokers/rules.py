@@ -149,6 +149,19 @@ def _amount(key: str, value: Any) -> Decimal:
     return amount
 
 
+# Stages in which leads are worked on; `leads.models.Stage` has them all.
+OPEN_STAGES = ("entrada", "perfilamiento", "calificacion_financiera", "agendado", "seguimiento")
+
+
+def _stage_limits(value: Mapping[str, Any]) -> None:
+    """Days by stage, such as `{"entrada": 2}`. Raises ValueError."""
+    for stage, days in value.items():
+        if stage not in OPEN_STAGES:
+            raise ValueError(f"unknown stage {stage!r}; allowed are {', '.join(OPEN_STAGES)}")
+        if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= 3650:
+            raise ValueError(f"{stage}={days!r} is not allowed; use whole days, 1 to 3650")
+
+
 @dataclass(frozen=True, slots=True)
 class BrokerRules:
     """Everything that pure modules need to know of a broker."""
@@ -204,6 +217,10 @@ def validate_score_thresholds(value: Any) -> None:
 
 def validate_qualification_rules(value: Any) -> None:
     _validator(QualificationRules.parse)(value)
+
+
+def validate_stage_limits(value: Any) -> None:
+    _validator(_stage_limits)(value)
 
 
 def validate_custom_fields(value: Any) -> None:

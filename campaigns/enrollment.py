@@ -1,6 +1,5 @@
 """The one verb that takes leads into a campaign, whatever the way in."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from campaigns import sql
 from campaigns.models import Campaign, CampaignStatus, CampaignStep
 from campaigns.plans import is_sandbox, step_channel
 from leads.models import Lead
+from leads.statements import named
 
 SLICE = 10_000
 
@@ -56,7 +56,7 @@ def enroll_leads(
     """
     _check_active(Campaign.objects.get(pk=campaign.pk))
     candidates = leads.present().filter(broker=campaign.broker_id).order_by()  # type: ignore[attr-defined]
-    statement, params = _named(
+    statement, params = named(
         candidates.annotate(
             lead_id=F("id"),
             evidence=Value({}, output_field=JSONField()) if evidence is None else evidence,
@@ -130,14 +130,6 @@ def _entry(campaign: Campaign, first: CampaignStep, now: datetime) -> dict[str, 
 def is_held_out(campaign_id: int, lead_id: int, percent: int) -> bool:
     """Whether the lead belongs to the hold-out; the same hash as in campaigns.sql.ENROLL."""
     return int(md5(f"{campaign_id}:{lead_id}".encode()).hexdigest()[:8], 16) % 100 < percent
-
-
-def _named(rows: QuerySet) -> tuple[str, dict[str, Any]]:
-    """The SQL of a queryset with named parameters, so that it can stand inside a larger statement."""
-    statement, params = rows.query.sql_with_params()
-    names = iter(range(len(params)))
-    named = re.sub(r"%([s%])", lambda match: f"%(c{next(names)})s" if match[1] == "s" else "%%", statement)
-    return named, {f"c{i}": value for i, value in enumerate(params)}
 
 
 def chosen_leads(campaign: Campaign, ids: list[int]) -> QuerySet[Lead]:

@@ -4,15 +4,21 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from brokers.admin_base import TenantForm, who
 from brokers.admin_verbs import HasVerbs
 from campaigns.actions import SETTINGS, create_campaign, edit_campaign, save_steps
+from campaigns.admin.measuring import comparison
 from campaigns.admin.steps import StepFormSet, StepInline, checked_condition, condition_help
 from campaigns.admin.verbs import VERBS
 from campaigns.models import Campaign, CampaignStatus
 from leads.filters import LeadFilter
+
+# So many enrolments are compared in a moment.
+COMPARED_AT_ONCE = 100_000
 
 
 class CampaignForm(TenantForm):
@@ -29,13 +35,24 @@ class CampaignAdmin(HasVerbs):
     verbs = VERBS
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("name", "description", "channel")}),
-        (_("Whom it takes in"), {"fields": ("triggered_by", "trigger_condition", "max_contacts")}),
-        (_("How often, how long"), {"fields": ("reentry_after_days", "exit_on_reply", "goal_stage")}),
-        (_("Priority and measurement"), {"fields": ("priority", "holdout_percent")}),
+        (gettext_lazy("Whom it takes in"), {"fields": ("triggered_by", "trigger_condition", "max_contacts")}),
+        (gettext_lazy("How often, how long"), {"fields": ("reentry_after_days", "exit_on_reply", "goal_stage")}),
+        (gettext_lazy("Priority and measurement"), {"fields": ("priority", "holdout_percent")}),
     )
     standing = (
-        _("Where it stands"),
-        {"fields": ("status", "version", "enrolled_count", "activated_at", "paused_at", "created_by", "created_at")},
+        gettext_lazy("Where it stands"),
+        {
+            "fields": (
+                "status",
+                "version",
+                "enrolled_count",
+                "comparison",
+                "activated_at",
+                "paused_at",
+                "created_by",
+                "created_at",
+            )
+        },
     )
     readonly_fields = standing[1]["fields"]
     list_display = ("name", "channel", "status", "triggered_by", "enrolled_count", "priority", "activated_at")
@@ -56,6 +73,15 @@ class CampaignAdmin(HasVerbs):
         """The channel binds who is under way; what was activated keeps it."""
         fields = tuple(super().get_readonly_fields(request, obj))
         return (*fields, "channel") if obj is not None and obj.activated_at else fields
+
+    @admin.display(description=gettext_lazy("Treated beside held out"))
+    def comparison(self, row: Campaign) -> str:
+        """Read at once while that takes a moment only; there is a button for every campaign."""
+        if not row.holdout_percent or row.activated_at is None:
+            return _("Nobody is held out, so nobody knows what would have happened without this campaign.")
+        if row.enrolled_count > COMPARED_AT_ONCE:
+            return _("There are many; press “Compare”.")
+        return format_html('<span class="answer">{}</span>', comparison(row, self.now()))
 
     def may_press(self, request: HttpRequest, row: Campaign) -> bool:
         return self.has_view_permission(request, row)

@@ -24,6 +24,7 @@ from campaigns.actions import (
     resume,
     versions_in_use,
 )
+from campaigns.admin.measuring import CompareForm, compare
 from campaigns.admin.steps import checked_condition
 from campaigns.enrollment import chosen_leads, enroll_leads
 from campaigns.explain import explain
@@ -233,5 +234,13 @@ VERBS = (
     Verb("complete", gettext_lazy("Complete"), _complete, _is(ACTIVE, PAUSED)),
     Verb("enrol", gettext_lazy("Enrol leads"), _enrol, _is(ACTIVE), EnrolForm),
     Verb("explain", gettext_lazy("Why?"), _explained, form=ExplainForm, is_question=True),
+    Verb(
+        "compare",
+        gettext_lazy("Compare"),
+        compare,
+        lambda campaign: campaign.activated_at is not None,
+        CompareForm,
+        is_question=True,
+    ),
     Verb("move", gettext_lazy("Versions"), _move, _is(ACTIVE, PAUSED), MoveForm, _versions),
 )

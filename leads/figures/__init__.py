@@ -1,0 +1,31 @@
+"""Figures about leads and their pipeline, computed in SQL, each in one query. Definitions: docs/figures.md."""
+
+from leads.figures.funnel import Passage, SourceConversion, conversion_by_source, funnel
+from leads.figures.history import Spread
+from leads.figures.scope import Scope, day_begins, scope_for, scope_of
+from leads.figures.stays import (
+    StageTime,
+    StagnantLead,
+    Stagnation,
+    stagnant_leads,
+    stagnation,
+    time_in_stage,
+)
+
+__all__ = [
+    "Passage",
+    "Scope",
+    "SourceConversion",
+    "Spread",
+    "StageTime",
+    "StagnantLead",
+    "Stagnation",
+    "conversion_by_source",
+    "day_begins",
+    "funnel",
+    "scope_for",
+    "scope_of",
+    "stagnant_leads",
+    "stagnation",
+    "time_in_stage",
+]
