@@ -606,7 +606,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="notice",
-            index=models.Index(condition=models.Q(("due_at__isnull", False)), fields=["due_at"], name="idx_notice_due"),
+            index=models.Index(condition=models.Q(("due_at__isnull", False)), fields=["due_at"], name="idx_mail_due"),
         ),
         migrations.AddConstraint(
             model_name="routingrule",

@@ -327,7 +327,7 @@ class Notice(TenantModel):
         verbose_name_plural = _("mails to users")
         indexes = [
             # The sender: what is due and was not begun.
-            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="idx_notice_due"),
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="idx_mail_due"),
         ]
 
     def __str__(self) -> str:
