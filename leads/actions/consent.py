@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from brokers.models import Broker
 from brokers.refusal import Refused
@@ -79,7 +80,7 @@ def _faults(broker: Broker, words: Mapping[str, str], lead: Lead | None, address
         if word not in ALLOWED[field]
     ]
     if lead is None and not address.strip():
-        faults.append("address='' is not allowed without a lead; say whose permission it is")
+        faults.append("address='' " + _("is not allowed without a lead; say whose permission it is"))
     if lead is not None and lead.broker_id != broker.pk:
         faults.append(f"lead={lead.pk} is not allowed; use a lead of {broker}")
     return faults
@@ -90,9 +91,10 @@ def _faults_of_proof(kind: str, source: str, wording: str, at: datetime, now: da
     if not 0 < len(source.strip()) <= LONGEST_SOURCE:
         faults.append(f"source={source!r} is not allowed; say in 1 to {LONGEST_SOURCE} signs where it comes from")
     if kind == PermissionKind.GRANTED and not wording.strip():
-        faults.append("wording='' is not allowed for a consent; give the sentence that the person agreed to, as proof")
+        proof = _("is not allowed for a consent; give the sentence that the person agreed to, as proof")
+        faults.append(f"wording='' {proof}")
     if at.utcoffset() is None:
         faults.append(f"at={at.isoformat()} is not allowed; give its time zone")
     elif at > now:
-        faults.append(f"at={at.isoformat()} is not allowed; it lies in the future")
+        faults.append(f"at={at.isoformat()} " + _("is not allowed; it lies in the future"))
     return faults

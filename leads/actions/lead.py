@@ -10,13 +10,13 @@ from django.utils.translation import gettext as _
 
 from brokers.models import Broker, User
 from brokers.refusal import Refused
-from leads import scoring
+from leads import consents, scoring
 from leads.actions.assigning import assign_lead, check_agents
 from leads.actions.routing import route_leads, routing_settings
 from leads.actions.speed import start_clock
 from leads.addresses import normalise_email, normalise_phone
 from leads.consents import ADDRESS_OF
-from leads.models import AssignmentCause, Cause, Inquiry, Lead, ScoreChange, Stage, StageTransition
+from leads.models import AssignmentCause, Cause, ContactPermission, Inquiry, Lead, ScoreChange, Stage, StageTransition
 from leads.routing import Given
 
 EDITABLE = {
@@ -70,6 +70,7 @@ def create_lead(
         field_sources=_sources(values, by, now),
         **values,
     )
+    lead.opted_out_at = consents.opted_out_at(_said_before(lead))
     first = scoring.score(scoring.ScoreFacts.of(lead), broker.rules.score, now)
     lead.lead_score, lead.score_components = first.total, first.components
     lead.status = scoring.status(first.total, stage, broker.rules.score)
@@ -117,6 +118,12 @@ def edit_lead(*, lead: Lead, now: datetime, by: User | None, **changes: Any) -> 
     except IntegrityError as error:
         raise Refused("address_taken", _address_taken(values)) from error
     return rescore(lead=fresh, now=now, cause="edit")
+
+
+def _said_before(lead: Lead) -> list[ContactPermission]:
+    """What was said of a new lead's addresses, by an earlier lead or by nobody we knew: it belongs to the address."""
+    addresses = {lead.phone, lead.email, lead.telegram_chat_id} - {""}
+    return list(ContactPermission.objects.real().filter(broker=lead.broker_id, address__in=addresses))
 
 
 def _still_unreachable(lead: Lead, changed: Mapping[str, Any]) -> dict[str, str]:

@@ -121,6 +121,14 @@ def test_opt_out_of_an_address_binds_the_lead_it_was_handed_to(broker: Broker, l
     ]
 
 
+def test_who_comes_again_has_opted_out_already(broker: Broker, lead: Lead) -> None:
+    record_consent(broker=broker, lead=lead, channel="email", **OPT_OUT)
+    delete_lead(lead=lead, now=NOW)
+    again = create_lead(broker=broker, now=NOW + DAY, email=lead.email)
+    assert (again.opted_out_at, now_of(again).score_components["opted_out"]) == (NOW, -30)
+    assert create_lead(broker=broker, now=NOW + DAY, name="Nobody").opted_out_at is None
+
+
 @pytest.mark.parametrize("seconds", [0, 1])
 def test_of_two_words_the_later_decides_at_the_same_moment_the_later_row(
     broker: Broker, lead: Lead, seconds: int

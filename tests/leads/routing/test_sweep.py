@@ -79,4 +79,4 @@ def test_idle_sweep_reads_partial_indexes_only(broker: Broker) -> None:
         cursor.execute(f"EXPLAIN {DUE}", {"now": NOW})
         plan = "\n".join(line for (line,) in cursor.fetchall())
     used = set(re.findall(r"idx_\w+", plan))
-    assert ("Seq Scan" in plan, used) == (False, {"idx_offer_due", "idx_clock_due", "idx_notice_due"}), plan
+    assert ("Seq Scan" in plan, used) == (False, {"idx_offer_due", "idx_clock_due", "idx_mail_due"}), plan
