@@ -51,7 +51,7 @@ def measure(scale: float) -> list[Line]:
 def _figures(campaign: Campaign) -> list[tuple[str, Figure, tuple[Any, ...], float]]:
     """Name, figure, the tables that it reads, and at most how many times as long as counting them."""
     return [
-        ("funnel", funnel, HISTORY, 40),
+        ("funnel", funnel, HISTORY, 60),
         ("time in stage", time_in_stage, HISTORY, 40),
         ("by source", conversion_by_source, HISTORY, 40),
         ("stagnation", stagnation, HISTORY, 40),

@@ -93,12 +93,12 @@ def lasting(time: timedelta | None) -> str:
     if time is None:
         return NOTHING
     seconds = round(time.total_seconds())
-    units = [(DAY, _("d")), (HOUR, _("h")), (MINUTE, _("min")), (1, _("s"))]
+    units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (1, "s")]
     for (size, name), (smaller, its_name) in pairwise(units):
         if seconds >= size:
             rest = seconds % size // smaller
             return f"{_number(seconds // size)} {name}" + (f" {rest} {its_name}" if rest else "")
-    return f"{seconds} {_('s')}"
+    return f"{seconds} s"
 
 
 def report_text(report: Report) -> str:
@@ -108,7 +108,7 @@ def report_text(report: Report) -> str:
         (_("Time in stage"), _times(report.time_in_stage)),
         (_("Leads that stand still now"), _stagnation(report.stagnation)),
         (_("From arrival to the first touch"), _waiting(report.first_touches, _("arrived"), _("touched"))),
-        (_("From a message to its answer"), _waiting(report.response_times, _("asked"), _("answered"))),
+        (_("From a message to its answer"), _waiting(report.response_times, _("questions"), _("had an answer"))),
         (_("By source: booked"), _sources(report.booked_by_source)),
         (_("By source: won"), _sources(report.won_by_source)),
         (_("By campaign"), _campaigns(report.campaigns)),
@@ -123,7 +123,7 @@ def _hold_outs(found: Iterable[HoldOut]) -> list[str]:
 
 
 def _funnel(passages: Iterable[Passage]) -> Sequence[Row]:
-    head = ("", _("entered"), _("reached"), "%", _("half within"), _("nine in ten within"))
+    head = ("", _("who entered"), _("who reached it"), "%", _("half within"), _("nine in ten within"))
     return [
         head,
         *(
@@ -141,7 +141,7 @@ def _funnel(passages: Iterable[Passage]) -> Sequence[Row]:
 
 
 def _times(stages: Iterable[StageTime]) -> Sequence[Row]:
-    head = ("", _("ended"), _("half within"), "75 %", "90 %", _("open"), _("half so far"), _("longest"))
+    head = ("", _("stays ended"), _("half within"), "75 %", "90 %", _("still open"), _("half so far"), _("longest"))
     return [
         head,
         *(
@@ -162,7 +162,7 @@ def _times(stages: Iterable[StageTime]) -> Sequence[Row]:
 
 
 def _stagnation(stages: Iterable[Stagnation]) -> Sequence[Row]:
-    head = ("", _("here"), _("stand still"), _("longer than"), "")
+    head = ("", _("leads here"), _("stand still"), _("longer than"), "")
     return [
         head,
         *(
@@ -198,7 +198,7 @@ def _waiting(found: Iterable[Waiting], waited: str, heard: str) -> Sequence[Row]
 
 
 def _sources(found: Iterable[SourceConversion]) -> Sequence[Row]:
-    head = ("", _("arrived"), _("too young"), _("reached"), "%", _("half within"))
+    head = ("", _("arrived"), _("too young"), _("who reached it"), "%", _("half within"))
     return [
         head,
         *(
@@ -214,7 +214,7 @@ def _sources(found: Iterable[SourceConversion]) -> Sequence[Row]:
 
 
 def _campaigns(found: Iterable[CampaignConversion]) -> Sequence[Row]:
-    head = ("", _("goal"), _("treated"), _("too young"), _("contacted"), _("reached"), "%", _("half within"))
+    head = ("", _("goal"), _("treated"), _("too young"), _("contacted"), _("who reached it"), "%", _("half within"))
     return [
         head,
         *(
