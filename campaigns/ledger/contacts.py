@@ -4,6 +4,8 @@ from campaigns.ledger.looks import Broken, Look
 
 # The contacts of a campaign: those of its steps, and those that a person sent again.
 OURS = "(starts_with(m.dedupe_key, 'step:') OR starts_with(m.dedupe_key, 'resend:'))"
+# What people wrote.
+PERSONS = "starts_with(m.dedupe_key, 'write:')"
 ACCEPTED = "(m.sent_at IS NOT NULL AND m.failed_at IS NULL)"
 # Who deletes or opts out and who sends have clocks of their own.
 SKEW = "1 minute"
@@ -11,6 +13,9 @@ SKEW = "1 minute"
 HAS_COUNTED = '$.caps ? (@."24h".sent >= 0 && @."24h".cap >= 0 && @."7d".sent >= 0 && @."7d".cap >= 0)'
 SAYS_NO = """$ ? (@.permission.kind == "revoked" || exists(@.address.code) || exists(@.window.opens_at)
     || exists(@.caps.free_at))"""
+# No reason stands against these; against wrong hours only one that was given, and on hold only an answer.
+SAYS_NO_TO_PEOPLE = """$ ? (@.permission.kind == "revoked" || exists(@.address.code) || exists(@.law.free_at)
+    || @.treatment.treatment == "hold" || (exists(@.window.opens_at) && !(@.override.reason > "")))"""
 # What is reserved belongs to campaigns of a higher priority.
 IS_FULL = """$.caps ? (@."24h".sent >= @."24h".cap || @."7d".sent >= @."7d".cap
     || @."24h".sent + @.reserved >= @."24h".cap || @."7d".sent + @.reserved >= @."7d".cap)"""
@@ -47,6 +52,17 @@ MESSAGES = Look(
                 OR (m.channel = 'call' AND m.basis -> 'treatment' ->> 'treatment' <> 'automated_call')
                 OR (m.purpose = 'marketing' AND m.basis @? '{IS_FULL}'))""",
             "'was sent over ' || m.channel || ' to “' || m.address || '”, which its basis does not allow'",
+        ),
+        "persons_message_has_its_basis": Broken(
+            f"""{PERSONS} AND (m.sent_by_id IS NULL OR NOT (m.basis ?& ARRAY['rules', 'address', 'permission']
+                AND m.basis ?| ARRAY['answer', 'window']))""",
+            "'does not say who wrote it, or why it was allowed'",
+        ),
+        "persons_basis_allowed_it": Broken(
+            f"""{PERSONS} AND (m.basis @? '{SAYS_NO_TO_PEOPLE}'
+                OR m.basis -> 'address' ->> 'address' <> m.address
+                OR m.basis -> 'address' ->> 'channel' <> m.channel)""",
+            "'was written over ' || m.channel || ' to “' || m.address || '”, which its basis does not allow'",
         ),
         "message_goes_by_its_account": Broken(
             f"a.channel <> m.channel OR a.sandbox <> m.sandbox OR (m.account_id IS NULL AND {OURS})",

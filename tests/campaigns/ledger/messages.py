@@ -79,6 +79,48 @@ def took_the_place_of_another_campaign() -> Row:
     return change_basis(message(), "caps", {"reserved": 2})
 
 
+def written(part: str) -> Message:
+    """What a person wrote: first words (which have a `window`), or an `answer`."""
+    return message(dedupe_key__startswith="write:", basis__has_key=part)
+
+
+@breaks("persons_message_has_its_basis")
+def nobody_knows_who_wrote_it() -> Row:
+    return change(written("answer"), sent_by=None)
+
+
+@breaks("persons_message_has_its_basis")
+def nobody_knows_why_it_was_written() -> Row:
+    return change(written("window"), basis={"rules": "1", "address": {}, "permission": {}})
+
+
+@breaks("persons_basis_allowed_it")
+def was_written_to_who_had_opted_out() -> Row:
+    return change_basis(written("answer"), "permission", {"kind": "revoked"})
+
+
+@breaks("persons_basis_allowed_it")
+def was_written_at_night_without_a_reason() -> Row:
+    row = written("window")
+    row.basis.pop("override", None)
+    return change_basis(row, "window", {"opens_at": "2026-03-05T12:00:00+00:00"})
+
+
+@breaks("persons_basis_allowed_it")
+def was_written_to_who_is_on_hold() -> Row:
+    return change_basis(written("window"), "treatment", {"treatment": "hold"})
+
+
+@breaks("persons_basis_allowed_it")
+def was_written_against_the_law() -> Row:
+    return change_basis(written("window"), "law", {"free_at": "2026-03-05T12:00:00+00:00"})
+
+
+@breaks("persons_basis_allowed_it")
+def was_written_to_another_address() -> Row:
+    return change_basis(written("answer"), "address", {"address": "0"})
+
+
 @breaks("message_goes_by_its_account")
 def went_by_an_account_of_the_sandbox() -> Row:
     row = message(channel="telegram", sandbox=False)

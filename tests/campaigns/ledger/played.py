@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from brokers.models import Broker
 from campaigns.actions import complete, move_enrollments, save_steps, send_again, stop_enrollment
@@ -10,6 +11,7 @@ from leads.actions import record_permission
 from leads.models import Lead
 from messaging.clock import VirtualClock
 from messaging.models import ChannelAccount
+from messaging.writing import write_message
 from tests.building import (
     DAY,
     HOUR,
@@ -52,6 +54,7 @@ def play_everything(file: Path) -> None:
     call_and_meet(broker, clock)
     send_what_was_unknown_again(broker, clock)
     stop_and_move(broker, clock)
+    people_write(broker, clock)
     leave_one_in_flight(broker, clock)
     neighbour(a_broker("boreal"), clock)
 
@@ -124,6 +127,17 @@ def stop_and_move(broker: Broker, clock: VirtualClock) -> None:
     run(clock)
     save_steps(campaign=one, specs=[message_step(broker)], now=clock.now())
     move_enrollments(campaign=one, to=2, now=clock.now())
+
+
+def people_write(broker: Broker, clock: VirtualClock) -> None:
+    """First words, at whatever hour it is, and an answer to who is on hold."""
+    by = a_user(broker, "diego", role="admin")
+    held = a_lead(broker, treatment_type="hold")
+    reply(held, clock.now())
+    for lead in (a_lead(broker), held):
+        now = Lead.objects.select_related("broker").get(pk=lead.pk)
+        said = {"form_id": uuid4(), "text": "Le escribo yo", "override": "Me lo pidió"}
+        write_message(lead=now, channel="telegram", by=by, clock=clock, **said)
 
 
 def leave_one_in_flight(broker: Broker, clock: VirtualClock) -> None:
