@@ -1,7 +1,7 @@
 """What somebody needs before them who is about to write to a lead: the channels that are open, and the templates."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ from brokers.refusal import Refused
 from leads.models import Lead
 from leads.zones import local_zone
 from messaging.models import Direction, Message
-from messaging.policy import EMAIL, Verdict
+from messaging.policy import EMAIL, WHATSAPP, Verdict
 from messaging.reach import Way, ways_to
 from messaging.reasons import remedy_for_people, sentence
 from templates_app.models import Channel, MessageTemplate
@@ -21,7 +21,7 @@ from templates_app.variants import compiled
 
 # A reason stands against these.
 HOURS = ("outside_hours", "window_never_opens")
-# With these a channel is open all the same: to a reason, in a moment, or to an approved template.
+# With these a channel is open all the same: to a reason, or in a moment.
 OPEN_REASONS = ("", "chat_busy", *HOURS)
 OFFERED_TEMPLATES = 50
 
@@ -62,14 +62,10 @@ def desk_for(lead: Lead, now: datetime) -> Desk:
     """How things stand at `now`."""
     ways = ways_to(lead, now)
     verdicts = {channel: way.judged(now) for channel, way in ways.items()}
-    approved = MessageTemplate.objects.active().filter(broker=lead.broker_id, channel=Channel.WHATSAPP)
-    has_approved = approved.exclude(provider_template_id="").exists()
-    is_open = {
-        channel: verdict.reason in OPEN_REASONS or (verdict.reason == "needs_template" and has_approved)
-        for channel, verdict in verdicts.items()
-    }
     obstacles = {channel: verdict for channel, verdict in verdicts.items() if verdict.reason not in OPEN_REASONS}
-    channels = [channel for channel in ways if is_open[channel]]
+    if WHATSAPP in obstacles and obstacles[WHATSAPP].reason == "needs_template" and _has_approved_template(lead):
+        verdicts[WHATSAPP] = _by_approved_template(ways[WHATSAPP]).judged(now)
+    channels = [channel for channel, verdict in verdicts.items() if verdict.reason in OPEN_REASONS]
     late = [verdicts[channel] for channel in channels if verdicts[channel].reason in HOURS]
     return Desk(
         open=[_open_way(ways[channel]) for channel in channels],
@@ -79,6 +75,15 @@ def desk_for(lead: Lead, now: datetime) -> Desk:
         subject=_answering_subject(lead) if EMAIL in channels else "",
         first_channel=_last_channel(lead, channels),
     )
+
+
+def _has_approved_template(lead: Lead) -> bool:
+    rows = MessageTemplate.objects.active().filter(broker=lead.broker_id, channel=WHATSAPP)
+    return rows.exclude(provider_template_id="").exists()
+
+
+def _by_approved_template(way: Way) -> Way:
+    return replace(way, facts=replace(way.facts, has_provider_template=True))
 
 
 def _open_way(way: Way) -> OpenWay:

@@ -194,7 +194,7 @@ def _said(draft: Draft, lead: Lead, way: Way, now: datetime) -> Rendered:
     if "booking_link" in draft.template.variables:
         links["booking_link"] = booking_url(propose_appointment(lead=lead, now=now).token)
     said = rendered(draft.template, lead, surroundings_of(lead, draft.template.language, now, **links))
-    return Rendered((draft.subject or said.subject)[: sql.SUBJECT_LENGTH], said.body, said.variables)
+    return Rendered((said.subject or draft.subject)[: sql.SUBJECT_LENGTH], said.body, said.variables)
 
 
 def _reached(lead: Lead, channel: str) -> dict[str, Any]:

@@ -197,6 +197,21 @@ def test_templates_are_shown_as_they_read_for_the_lead(browser: Client, broker: 
     assert Message.objects.get().body == "Hola Ana"
 
 
+def test_whatsapp_is_open_to_an_approved_template_at_night_too(browser: Client, broker: Broker, lead: Lead) -> None:
+    """Out of its own window and out of hours: the reason can be given, and the page says why own words cannot."""
+    Broker.objects.update(contact_window={})
+    ChannelAccount.objects.filter(channel="whatsapp").update(is_default=False)
+    ChannelAccount.objects.create(
+        broker=broker, channel="whatsapp", provider="twilio_whatsapp", is_default=True, created_at=NOW
+    )
+    Lead.objects.update(email="", telegram_chat_id="")
+    assert channels_of(browser.get(write_url(lead))) == []
+    a_template(broker, channel="whatsapp")
+    page = browser.get(write_url(lead))
+    assert (channels_of(page), "override" in fields_of(page)) == (["whatsapp"], True)
+    assert any(line.startswith("WhatsApp: WhatsApp takes one's own words within") for line in page.context["lines"])
+
+
 def test_nothing_written_is_said_at_the_field(browser: Client, lead: Lead) -> None:
     assert errors(post(browser, lead, channel="telegram")) == {"text": ["Write something first, or choose a template."]}
 

@@ -257,6 +257,11 @@ def test_template_is_filled_in_for_the_lead_in_their_language(broker: Broker) ->
     assert (message.body, message.template, message.purpose) == ("Hello Ana", english, "marketing")
 
 
+def test_templates_own_subject_stands_before_that_of_the_form(broker: Broker, lead: Lead) -> None:
+    template = a_template(broker, channel="email", subject="Hola {{first_name}}")
+    assert write(lead, channel="email", subject="Re: otra cosa", template=template).subject == "Hola Ana"
+
+
 def test_template_with_a_hole_is_not_sent(broker: Broker, lead: Lead) -> None:
     reason, says = refused(lead, template=a_template(broker, "Su presupuesto es {{budget}}"))
     assert (reason, "budget" in says) == ("missing_variable:budget", True)
