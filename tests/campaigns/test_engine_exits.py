@@ -144,10 +144,12 @@ def test_other_things_end_nothing(lead: Lead, clock: VirtualClock, happen: Happe
 
 
 @pytest.mark.parametrize("name", ["reply", "booking", "goal", "lost"])
-def test_what_happened_before_the_enrolment_ends_nothing(broker: Broker, clock: VirtualClock, name: str) -> None:
-    person = a_lead(broker, assigned_to=a_user(broker))
+def test_what_happened_before_the_enrolment_ends_nothing(free_broker: Broker, clock: VirtualClock, name: str) -> None:
+    person = a_lead(free_broker, assigned_to=a_user(free_broker))
     HAPPENINGS[name][0](person, NOW)
-    enroll(a_campaign(broker, message_step(broker, delay_hours=2), goal_stage="perfilamiento"), person, now=NOW)
+    enroll(
+        a_campaign(free_broker, message_step(free_broker, delay_hours=2), goal_stage="perfilamiento"), person, now=NOW
+    )
     run(clock, passes=4)
     assert ending(person) == ("completed", "", [(1, "sent", "")])
 
@@ -223,7 +225,7 @@ def test_exit_while_a_message_is_under_way_lets_it_settle_and_schedules_nothing(
     clock.advance(HOUR / 4)
     run(clock)
     assert log_of(person).status == "pending"
-    Message.objects.get().call.__class__.objects.update(status="completed", duration=40)
+    Message.objects.get(channel="call").call.__class__.objects.update(status="completed", duration=40)
     clock.advance(HOUR / 6)
     run(clock, passes=2, every=HOUR / 60)
     assert log_of(person).status == "sent"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition
 
 from leads import actions as leads
-from leads.models import Lead
+from leads.models import Appointment, Lead
 from messaging.models import ChannelAccount
 from tests.building import DAY, HOUR
 from tests.campaigns.histories import stories
@@ -104,6 +104,8 @@ class LeadHistories(Base):
             starts_at = self.now + 400 * DAY + self.meetings * HOUR
             ends_at = starts_at + HOUR
             leads.book_appointment(appointment=appointment, starts_at=starts_at, ends_at=ends_at, now=self.now)
+            # What leads are told of meetings is no campaign's doing; tests/messaging/test_appointments.py has it.
+            Appointment.objects.filter(pk=appointment.pk).update(notice_due_at=None)
             plain_leads.book(self.world, lead)
 
     @precondition(has_leads)
