@@ -1,7 +1,7 @@
 """Figures about leads and their pipeline, computed in SQL, each in one query. Definitions: docs/figures.md."""
 
-from leads.figures.funnel import Passage, SourceConversion, conversion_by_source, funnel
 from leads.figures.history import Spread
+from leads.figures.passages import Passage, SourceConversion, conversion_by_source, funnel
 from leads.figures.scope import Scope, day_begins, scope_for, scope_of
 from leads.figures.stays import (
     StageTime,

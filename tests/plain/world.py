@@ -1,4 +1,5 @@
-"""Made-up histories of a few leads, and how they come into the database. Moments are whole hours after NOW."""
+"""Made-up histories of a few leads, and how they come into the database. Moments are whole hours after NOW,
+most of them a multiple of six, so that they often fall together, and on the bounds of what is asked."""
 
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from tests.figures import after
 # What is asked later than this is not known yet; what happened in the last day had no day yet.
 TELLING = 66
 LAST = 72
+MOMENTS = st.sampled_from(range(0, LAST + 1, 6))
 SOURCES = ["TocToc", "Instagram", ""]
 GOALS = ["agendado", ""]
 
@@ -70,31 +72,31 @@ def moves(draw: st.DrawFn) -> list[Move]:
     """Every third or so is a correction, most of which take the move before them back."""
     found = [
         Move(
-            draw(st.integers(0, 40)),
+            draw(st.sampled_from(range(0, 48, 6))),
             "",
             draw(st.sampled_from(Stage.values)),
             draw(st.sampled_from(["arrival", "import", "migration"])),
         )
     ]
-    for _ in range(draw(st.integers(0, 5))):
+    for _ in range(draw(st.integers(1, 5))):
         last = found[-1]
         others = [stage for stage in ("entrada", "perfilamiento", "agendado", "ganado") if stage != last.stage]
         cause = draw(st.sampled_from(["agent", "auto", "campaign", "correction", "correction", "migration"]))
         to = draw(st.sampled_from(others))
         if cause == "correction" and last.before and draw(st.integers(0, 3)):
             to = last.before
-        found.append(Move(min(LAST, last.at + draw(st.integers(0, 20))), last.stage, to, cause))
+        found.append(Move(min(LAST, last.at + draw(st.sampled_from([0, 6, 6, 12, 24]))), last.stage, to, cause))
     return found
 
 
 def said() -> st.SearchStrategy[Said]:
     flags = st.sampled_from([False, False, False, True])
     question = st.builds(
-        Said, at=st.integers(0, LAST), is_question=st.just(True), is_automatic=flags, is_opt_out=flags, sandbox=flags
+        Said, at=MOMENTS, is_question=st.just(True), is_automatic=flags, is_opt_out=flags, sandbox=flags
     )
     answer = st.builds(
         Said,
-        at=st.integers(0, LAST),
+        at=MOMENTS,
         is_question=st.just(False),
         is_persons=st.booleans(),
         status=st.sampled_from(["sent", "delivered", "read", "failed", "unknown"]),
@@ -106,10 +108,8 @@ def said() -> st.SearchStrategy[Said]:
 
 def entries() -> st.SearchStrategy[list[Entry]]:
     flags = st.booleans()
-    one = st.builds(
-        Entry, campaign=st.integers(0, 1), at=st.integers(0, LAST), is_held=flags, sandbox=flags, is_contacted=flags
-    )
-    return st.lists(one, max_size=4).map(lambda found: sorted(found, key=lambda entry: entry.at))
+    one = st.builds(Entry, campaign=st.integers(0, 1), at=MOMENTS, is_held=flags, sandbox=flags, is_contacted=flags)
+    return st.lists(one, min_size=1, max_size=4).map(lambda found: sorted(found, key=lambda entry: entry.at))
 
 
 def people() -> st.SearchStrategy[list[Person]]:
@@ -117,17 +117,17 @@ def people() -> st.SearchStrategy[list[Person]]:
     one = st.builds(
         Person,
         moves=moves(),
-        said=st.lists(said(), max_size=7),
+        said=st.lists(said(), min_size=2, max_size=7),
         entries=entries(),
         source=st.sampled_from(SOURCES),
         agent=st.sampled_from([None, 0, 1]),
         is_deleted=seldom,
         is_merged=seldom,
         is_on_hold=seldom,
-        first_touched=st.none() | st.integers(0, LAST),
-        silent_since=st.integers(0, LAST),
+        first_touched=st.none() | MOMENTS,
+        silent_since=MOMENTS,
     )
-    return st.lists(one, max_size=6)
+    return st.lists(one, max_size=1) | st.lists(one, min_size=4, max_size=9)
 
 
 def settle(broker: Broker, world: list[Person]) -> list[User]:
