@@ -14,7 +14,7 @@ from brokers.models import Broker, User
 from brokers.rules import WEEKDAYS
 from campaigns.actions import activate, create_campaign, save_steps
 from campaigns.models import Campaign
-from leads.models import ContactPermission, Inquiry, Lead, ScoreChange, StageTransition
+from leads.models import Assignment, ContactPermission, Inquiry, Lead, ScoreChange, StageTransition
 from messaging.accounts import open_brokerage
 from messaging.models import ChannelAccount
 from templates_app.models import MessageTemplate
@@ -163,6 +163,13 @@ def _pasts(broker: Broker, leads: list[Lead], dice: random.Random) -> dict[type[
         ScoreChange: [
             ScoreChange(broker=broker, lead=one, to_score=one.lead_score, at=one.created_at, cause="import")
             for one in leads
+        ],
+        Assignment: [
+            Assignment(
+                broker=broker, lead=one, to_user_id=one.assigned_to_id, cause="rule", rule="todos", at=one.created_at
+            )
+            for one in leads
+            if one.assigned_to_id is not None
         ],
         Inquiry: [
             Inquiry(broker=broker, lead=one, source=one.source, text="Más información", at=one.created_at)

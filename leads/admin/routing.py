@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -61,7 +62,7 @@ EXAMPLES = {
 
 def condition_field(key: str) -> forms.CharField:
     shape = forms.TextInput(attrs={"class": "vTextField", "placeholder": EXAMPLES[key]})
-    return forms.CharField(label=LeadFilter.base_filters[key].label, required=False, widget=shape)
+    return forms.CharField(label=capfirst(LeadFilter.base_filters[key].label), required=False, widget=shape)
 
 
 class RuleForm(TenantForm):
@@ -157,7 +158,7 @@ def preview(rule: RoutingRule, form: Any, now: datetime, by: User) -> str:
 
 
 def _line(lead: Lead, decision: Decision) -> str:
-    who = ""
+    who = _("nobody")
     if isinstance(decision, Given):
         who = decision.agent.name
     elif isinstance(decision, Offered):
@@ -166,7 +167,7 @@ def _line(lead: Lead, decision: Decision) -> str:
     known = ", ".join(part for part in (lead.location, str(lead.metadata.get("budget", ""))) if part)
     about = f"{lead} ({known})" if known else str(lead)
     told = f"[{rule}: {why(decision)}]" if rule else f"[{why(decision)}]"
-    return f"{about} → {who or _('nobody')} {told}"
+    return f"{about} → {who} {told}"
 
 
 VERBS = (Verb(name="preview", title=gettext_lazy("Who would get these leads?"), run=preview, is_question=True),)

@@ -20,8 +20,8 @@ DAYS = dict(
 
 
 def day_field(label: Any) -> forms.CharField:
-    shape = forms.TextInput(attrs={"placeholder": "09:00-19:00", "size": 13})
-    return forms.CharField(label=label, required=False, widget=shape)
+    shape = forms.TextInput(attrs={"size": 13})
+    return forms.CharField(label=label, required=False, widget=shape, help_text=_("Such as 09:00-19:00; empty: closed"))
 
 
 class WeekForm(TenantForm):

@@ -323,7 +323,7 @@ class Migration(migrations.Migration):
                 on_delete=django.db.models.deletion.DO_NOTHING,
                 related_name="+",
                 to=settings.AUTH_USER_MODEL,
-                verbose_name="from",
+                verbose_name="from whom",
             ),
         ),
         migrations.AddField(
@@ -342,7 +342,7 @@ class Migration(migrations.Migration):
                 on_delete=django.db.models.deletion.DO_NOTHING,
                 related_name="+",
                 to=settings.AUTH_USER_MODEL,
-                verbose_name="to",
+                verbose_name="to whom",
             ),
         ),
         migrations.AlterField(
@@ -441,7 +441,7 @@ class Migration(migrations.Migration):
                 on_delete=django.db.models.deletion.CASCADE,
                 related_name="+",
                 to=settings.AUTH_USER_MODEL,
-                verbose_name="to",
+                verbose_name="to whom",
             ),
         ),
         migrations.AddField(

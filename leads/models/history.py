@@ -188,8 +188,8 @@ class Assignment(LooseTenantModel):
     lead = models.ForeignKey(
         "leads.Lead", models.CASCADE, related_name="assignments", db_index=False, verbose_name=_("lead")
     )
-    from_user = loose_user(_("from"))
-    to_user = loose_user(_("to"))
+    from_user = loose_user(_("from whom"))
+    to_user = loose_user(_("to whom"))
     by = loose_user(_("by"))
     cause = models.CharField(_("cause"), max_length=12, choices=AssignmentCause.choices)
     rule = models.CharField(_("rule"), max_length=100, blank=True)

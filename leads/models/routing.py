@@ -311,7 +311,7 @@ class Notice(TenantModel):
     refused may have gone out, and is not sent again.
     """
 
-    user = models.ForeignKey(User, models.CASCADE, related_name="+", verbose_name=_("to"))
+    user = models.ForeignKey(User, models.CASCADE, related_name="+", verbose_name=_("to whom"))
     key = models.CharField(max_length=100, unique=True)
     subject = models.CharField(_("subject"), max_length=200)
     body = models.TextField(_("text"))

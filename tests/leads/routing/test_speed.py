@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from brokers.models import Broker, OutboxEvent, Role, User
@@ -167,6 +167,19 @@ def test_without_a_broker_admin_the_escalation_is_kept_all_the_same(broker: Brok
     lead = a_lead(broker)
     sweep(broker)
     assert (Task.objects.get(lead=lead).assignee, clock_of(lead).outcome) == (None, "escalated")
+
+
+def test_crash_before_the_end_leaves_it_due_and_nothing_behind(broker: Broker, boss: User) -> None:
+    """failures.md row 2: clock, task, event, mail and the new agent are one transaction."""
+    set_routing(broker, reassigns=True)
+    a_rule(broker, *some_agents(broker, 2))
+    lead = a_lead(broker)
+    with transaction.atomic():
+        sweep(broker)
+        transaction.set_rollback(True)
+    assert (Task.objects.count(), Notice.objects.count(), len(history(lead)), clock_of(lead).outcome) == (0, 0, 1, "")
+    assert [sweep(broker), sweep(broker)] == [1, 0]
+    assert (Task.objects.count(), Notice.objects.count(), len(history(lead))) == (1, 1, 2)
 
 
 def test_batches_escalate_everybody_with_the_same_statements(broker: Broker, boss: User) -> None:
