@@ -157,6 +157,7 @@ class Outcome:
     def __init__(self) -> None:
         self.leads = {pk: number for number, pk in enumerate(ids(Lead))}
         self.campaigns = {pk: number for number, pk in enumerate(ids(Campaign))}
+        self.meetings = {pk: self.leads[lead] for pk, lead in Appointment.objects.values_list("pk", "lead")}
         rows = Enrollment.objects.values_list("pk", "campaign", "lead", "entry")
         self.entries = {pk: (self.campaigns[campaign], self.leads[lead], entry) for pk, campaign, lead, entry in rows}
 
@@ -188,10 +189,9 @@ class Outcome:
         columns = ("status", "channel", "error_code", "body", "created_at", "sent_at")
         found = []
         for key, *rest in Message.objects.values_list("dedupe_key", *columns):
-            _step, entry, *place = key.split(":")
-            found.append(
-                (self.entries[int(entry)], *place, *(re.sub(r"/book/\S+", "/book/", str(one)) for one in rest))
-            )
+            kind, owner, *place = key.split(":")
+            whose = self.entries[int(owner)] if kind == "step" else (-1, self.meetings[int(owner)], 0)
+            found.append((whose, *place, *(re.sub(r"/book/\S+", "/book/", str(one)) for one in rest)))
         return found
 
     def of_leads(self, model: type[Model], *columns: str) -> list[tuple[Any, ...]]:
