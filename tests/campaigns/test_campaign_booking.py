@@ -10,8 +10,8 @@ import time_machine
 from django.test import Client
 
 from brokers.models import Broker, User
-from campaigns.clock import VirtualClock
 from leads.models import Appointment, Lead
+from messaging.clock import VirtualClock
 from messaging.models import Message
 from tests.building import (
     DAY,

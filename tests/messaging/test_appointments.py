@@ -7,10 +7,10 @@ import pytest
 from django.conf import LazySettings
 
 from brokers.models import Broker, Platform
-from campaigns.clock import VirtualClock
 from leads.actions import cancel_appointment, delete_lead, edit_lead, move_appointment, record_permission
 from leads.models import Appointment, Lead
 from messaging.appointments import tell_leads
+from messaging.clock import VirtualClock
 from messaging.models import Message
 from messaging.reminders import LEASE
 from tests.building import (
