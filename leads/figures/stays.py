@@ -8,11 +8,11 @@ from typing import Any
 from leads.figures.history import MOVES, UNKNOWN, Spread, filled, in_period, lasting, spread
 from leads.figures.scope import Scope
 from leads.models import Lead, Stage
+from leads.models.lead import OPEN_STAGES
 from leads.statements import fetched, named
 
 # A limit is learnt from the stays that ended in so many days, when there were so many.
 LEARNT_FROM_DAYS, LEARNT_FROM_STAYS = 180, 20
-CLOSED = [Stage.GANADO, Stage.REFERIDOS, Stage.PERDIDO]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def _standing(scope: Scope, what: str, **params: Any) -> tuple[str, dict[str, An
         (STAGNANT + what).replace("{asked}", asked),
         everybody,
         own=json.dumps(scope.broker.stage_limits),
-        stages=[stage for stage in Stage.values if stage not in CLOSED],
+        stages=list(map(str, OPEN_STAGES)),
         learnt_from=timedelta(days=LEARNT_FROM_DAYS),
         learnt_at_least=LEARNT_FROM_STAYS,
         **named_params,

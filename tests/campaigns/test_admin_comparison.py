@@ -13,8 +13,6 @@ from django.utils import timezone
 from brokers.models import Broker, User
 from campaigns.admin.campaign import COMPARED_AT_ONCE
 from campaigns.models import Campaign, Enrollment
-from leads.actions import move_stage
-from leads.models import Lead
 from tests.brokers.admin_pages import admin_url, signed_in
 from tests.building import NOW, a_campaign, book, enroll, some_leads
 
@@ -29,7 +27,6 @@ def campaign(broker: Broker, agent: User) -> Campaign:
     enroll(found, *leads)
     for number, lead in enumerate(leads[:2], start=1):
         book(lead, NOW + timedelta(hours=1), starts_at=NOW + timedelta(days=number))
-        move_stage(lead=Lead.objects.get(pk=lead.pk), to="agendado", now=NOW + timedelta(hours=2), cause="auto")
     return found
 
 
