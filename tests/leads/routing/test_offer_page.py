@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from brokers.models import Broker, User
-from leads.models import Lead
+from leads.models import Lead, Offer
 from tests.brokers.admin_pages import said, signed_in
 from tests.building import NOW, a_lead
 from tests.leads.routing.offices import a_rule, an_offered_lead, some_agents, who_has
@@ -91,6 +91,13 @@ def test_leads_that_were_not_offered_do_not_exist(
         assert browser.post(reverse("leads:claim", args=[lead.pk])).status_code == 404
         assert lead not in offered(browser.get(PAGE))
     assert who_has(lead) is None
+
+
+def test_offers_are_visible_to_their_agent_and_to_the_broker_admin(
+    broker: Broker, agents: list[User], admin: User, outsider: User
+) -> None:
+    an_offered_lead(broker, *agents)
+    assert [Offer.objects.visible_to(user).count() for user in (agents[0], admin, outsider)] == [1, 2, 0]
 
 
 def test_offer_whose_time_is_over_is_not_shown(broker: Broker, agents: list[User]) -> None:
