@@ -9,10 +9,10 @@ from django.test.utils import CaptureQueriesContext
 
 from brokers.models import Broker, Role
 from campaigns import engine
-from campaigns.clock import VirtualClock
 from campaigns.tasks import sweep as sweep_task
 from leads.models import Notice, Offer, SpeedClock, Task
 from leads.sweep import DUE, sweep
+from messaging.clock import VirtualClock
 from tests.building import HOUR, NOW, a_broker, a_lead, a_user
 from tests.leads.routing.offices import an_offered_lead, some_agents, who_has
 from tests.many import copies
