@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from bench import churn, enrolment, figures, idle, importing, ledger, memory, processes, steps, telegram
+from bench import churn, enrolment, figures, idle, importing, ledger, memory, processes, scores, steps, telegram
 from bench.counting import PROVIDERS
 from bench.database import fresh_database
 from bench.measuring import Line
@@ -28,6 +28,7 @@ SUITES: dict[str, Callable[[float], list[Line]]] = {
     "memory": memory.measure,
     "import": importing.measure,
     "ledger": ledger.measure,
+    "scores": scores.measure,
     "telegram": telegram.measure,
     "figures": figures.measure,
 }

@@ -8,6 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from brokers import rules
+from brokers.score_rules import QualificationRules, ScoreRules
 
 
 class TenantQuerySet(models.QuerySet):
@@ -96,7 +97,8 @@ class Broker(models.Model):
             cap_24h=self.cap_24h,
             cap_7d=self.cap_7d,
             human_contact_days=self.human_contact_days,
-            score=rules.ScoreRules.parse(self.score_weights, self.score_thresholds),
+            score=ScoreRules.parse(self.score_weights, self.score_thresholds),
+            qualification=QualificationRules.parse(self.qualification_rules),
         )
 
 

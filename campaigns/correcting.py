@@ -10,9 +10,15 @@ from django.db import transaction
 from campaigns import sql
 from campaigns.deciding import Dispatch
 from campaigns.models import NOT_RESENT, OUTCOME_UNKNOWN, LogStatus
-from campaigns.settling import EndedCall, call_message, is_simulated_call, lock_leads, news_of, told
-from leads.actions import record_call
-from leads.models import Lead
+from campaigns.settling import (
+    EndedCall,
+    call_message,
+    is_simulated_call,
+    lock_leads,
+    news_of,
+    record_ended,
+    told,
+)
 from messaging.base import Outcome, OutcomeKind
 from messaging.policy import CALL
 from messaging.settling import heed_outcomes, write_off, write_outcomes, write_rows
@@ -84,7 +90,7 @@ def settle_resent_calls(*, batch: int, broker_id: int | None, now: datetime) -> 
     write_rows([call_message(call) for call in calls], [call.lead_id for call in answered], now)
     correct([_call_correction(call) for call in calls], now)
     for call in answered:
-        record_call(lead=Lead.objects.get(pk=call.lead_id), seconds=call.seconds or 0, now=now)
+        record_ended(call, now)
     return len(calls)
 
 

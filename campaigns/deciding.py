@@ -21,7 +21,7 @@ from campaigns.division import Group, Quota, divide
 from campaigns.facts import Due, load
 from campaigns.models import Action, CampaignLog, LogStatus
 from leads.actions import create_task, move_stage, propose_appointment
-from leads.models import Appointment, Cause, Lead
+from leads.models import Appointment, Cause, Lead, LostReason, Stage, WonReason
 from messaging.base import Envelope
 from messaging.dispatching import SEND_LEASE, Sending
 from messaging.models import ChannelAccount
@@ -35,7 +35,8 @@ logger = logging.getLogger(__name__)
 # Ring time-out, the longest call and ten minutes for its callbacks.
 CALL_LEASE = timedelta(seconds=60) + timedelta(minutes=15) + timedelta(minutes=10)
 BROKEN_AGAIN_AFTER = timedelta(hours=1)
-LOST_WITHOUT_ANSWER = "sin_respuesta"
+# Why a lead is lost or won when a campaign says so.
+CLOSED_BY_CAMPAIGN: dict[str, str] = {Stage.PERDIDO: LostReason.SIN_RESPUESTA, Stage.GANADO: WonReason.OTRO}
 
 _to_json = json.JSONEncoder(default=str, check_circular=False).encode
 
@@ -219,7 +220,7 @@ def _move(one: Due, now: datetime) -> tuple[str, str]:
     """`update_stage` happens right here, in its own savepoint: exactly once, and a refusal harms nobody else."""
     target = one.facts.step.target_stage
     lead = Lead.objects.get(pk=one.facts.lead.id)
-    reason = LOST_WITHOUT_ANSWER if target == "perdido" else ""
+    reason = CLOSED_BY_CAMPAIGN.get(target, "")
     try:
         with transaction.atomic():
             move_stage(lead=lead, to=target, now=now, cause=Cause.CAMPAIGN, reason=reason)

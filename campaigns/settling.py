@@ -193,6 +193,7 @@ class EndedCall(NamedTuple):
     has_lease: bool
     status: str
     seconds: int | None
+    points: int
 
     @property
     def is_answered(self) -> bool:
@@ -223,8 +224,14 @@ def settle_calls(*, batch: int, broker_id: int | None, now: datetime) -> int:
     ]
     _finish(endings, again, [call.lead_id for call in calls], now)
     for call in answered:
-        record_call(lead=Lead.objects.get(pk=call.lead_id), seconds=call.seconds or 0, now=now)
+        record_ended(call, now)
     return len(calls)
+
+
+def record_ended(call: EndedCall, now: datetime) -> None:
+    """What an answered call says of the lead comes down onto it."""
+    lead = Lead.objects.get(pk=call.lead_id)
+    record_call(lead=lead, seconds=call.seconds or 0, points=call.points, now=now)
 
 
 def call_message(call: EndedCall) -> MessageRow:

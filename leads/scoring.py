@@ -1,24 +1,15 @@
 """A lead's score, 0–100, with its components. Pure: facts in, points out. Source: docs/scoring.md."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Self
 
-from brokers.rules import ScoreRules
+from brokers.score_rules import ScoreRules
 
-STAGE_POINTS = {
-    "entrada": 0,
-    "perfilamiento": 2,
-    "calificacion_financiera": 4,
-    "agendado": 8,
-    "seguimiento": 5,
-    "referidos": 9,
-    "ganado": 10,
-    "perdido": -10,
-}
 CALL_POINTS_LIMIT = 20
+QUICK_REPLIES = 2
 INVALID_ADDRESS = "invalid_address"
 
 
@@ -84,10 +75,19 @@ def score(facts: ScoreFacts, rules: ScoreRules, now: datetime) -> Score:
         **_profile(facts, rules),
         **_financial(facts, rules),
         **_engagement(facts, rules),
-        "stage": STAGE_POINTS[facts.stage],
+        "stage": rules.stage_points(facts.stage),
         "calls": max(-CALL_POINTS_LIMIT, min(CALL_POINTS_LIMIT, facts.call_score)),
         **_penalties(facts, rules, now),
     }
+    return _summed(points)
+
+
+def restaged(before: Score, stage: str, rules: ScoreRules) -> Score:
+    """The score of the same lead in another stage."""
+    return _summed(before.components | {"stage": rules.stage_points(stage)})
+
+
+def _summed(points: Mapping[str, int]) -> Score:
     components = {key: value for key, value in points.items() if value}
     return Score(max(0, min(100, sum(components.values()))), components)
 
@@ -131,7 +131,7 @@ def _dicom(facts: ScoreFacts, rules: ScoreRules) -> int:
 def _engagement(facts: ScoreFacts, rules: ScoreRules) -> dict[str, int]:
     return {
         "inbound": _tier(facts.inbound_count, rules.inbound_tiers),
-        "quick_replies": rules.quick_replies if facts.quick_reply_count >= 2 else 0,
+        "quick_replies": rules.quick_replies if facts.quick_reply_count >= QUICK_REPLIES else 0,
         "long_call": rules.long_call if facts.long_call_count else 0,
         "booking": rules.booking if facts.booking_count else 0,
     }

@@ -7,10 +7,10 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from brokers.admin import BrokerAdmin
 from brokers.admin_base import BROKER, HistoryAdmin, has_field
 from brokers.admin_verbs import HasVerbs, Verb, VerbForm
 from brokers.models import Broker
+from leads.admin.rules import SetsRules
 from leads.models import Lead
 from messaging.account_forms import PREFIX, ProviderForm, form_for
 from messaging.account_verbs import VERBS
@@ -22,7 +22,7 @@ from messaging.providers import adapter_class
 from messaging.webhooks import webhook_url
 
 
-class OpensBrokerages(BrokerAdmin):
+class OpensBrokerages(SetsRules):
     """The page of a brokerage, which is opened here with what it needs to try everything.
 
     Registered by campaigns.admin: what is stopped there is campaigns.

@@ -20,7 +20,7 @@ from django.utils import translation
 
 from brokers.models import Platform
 from leads import ics
-from leads.actions.lead import locked
+from leads.actions.standing import locked
 from leads.models import Appointment
 from leads.models.lead import Treatment
 from messaging.appointment_facts import Batch, accounts_for, channels_for, contact_facts, meeting_of

@@ -201,11 +201,17 @@ def _write_inbound(
         status=MessageStatus.RECEIVED,
         provider_id=_provider_id(event),
         dedupe_key=f"in:{account.pk}:{stored.event_id}",
-        basis=({"automatic": True} if is_automatic else {}) | ({"media": list(event.media)} if event.media else {}),
+        basis=_marks(event, is_automatic),
         sandbox=account.sandbox,
         created_at=now,
         received_at=now,
     )
+
+
+def _marks(event: Event, is_automatic: bool) -> dict[str, Any]:
+    """What makes it no reply (an automatic one, a link that was followed), and what came with it."""
+    marks = {"automatic": is_automatic, "start": bool(event.start), "media": list(event.media)}
+    return {name: mark for name, mark in marks.items() if mark}
 
 
 def _body(lead: Lead, event: Event) -> str:

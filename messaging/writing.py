@@ -19,7 +19,7 @@ from brokers.actions import sending_stop
 from brokers.models import User
 from brokers.refusal import Refused
 from leads.actions import propose_appointment, record_written
-from leads.actions.lead import locked
+from leads.actions.standing import locked
 from leads.links import booking_url
 from leads.models import Lead
 from leads.zones import local_zone

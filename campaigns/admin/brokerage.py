@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from brokers.admin_base import who
-from brokers.admin_verbs import HasVerbs, Verb
+from brokers.admin_verbs import Verb
 from brokers.models import Broker
 from brokers.refusal import Refused
 from campaigns.actions import go_live, go_on_sending, launch_preview, stop_sending
@@ -43,8 +43,11 @@ def _named(channels: Iterable[str]) -> str:
 
 
 @admin.register(Broker)
-class BrokerageAdmin(HasVerbs, OpensBrokerages):
-    verbs = (Verb("go_live", gettext_lazy("Leave the sandbox"), _go_live, tells=_what_goes_live),)
+class BrokerageAdmin(OpensBrokerages):
+    verbs = (
+        *OpensBrokerages.verbs,
+        Verb("go_live", gettext_lazy("Leave the sandbox"), _go_live, tells=_what_goes_live),
+    )
     actions = ("stop_sending", "go_on_sending")
 
     @admin.action(description=gettext_lazy("Stop all sending now"), permissions=["change"])

@@ -77,7 +77,7 @@ FOR NO KEY UPDATE OF d, l SKIP LOCKED
 
 _CALLS_OVER = """
 SELECT l.id, l.lead_id, l.campaign_id, e.version, l.step_number, l.message_id, l.attempts - l.cancellations,
-       l.lease_until > %(now)s, v.status, v.duration
+       l.lease_until > %(now)s, v.status, v.duration, v.score_delta
 FROM campaigns_campaignlog l
 JOIN campaigns_enrollment e ON e.id = l.enrollment_id
 JOIN voice_voicecall v ON v.message_id = l.message_id

@@ -18,17 +18,23 @@ from leads.actions.assigning import assign_lead, assign_leads
 from leads.actions.calendars import renew_feed, revoke_feed
 from leads.actions.consent import leads_with, record_consent
 from leads.actions.facts import mark_unreachable, record_call, record_inbound, record_permission, record_written
-from leads.actions.lead import EDITABLE, create_lead, delete_lead, edit_lead, rescore
+from leads.actions.lead import EDITABLE, create_lead, delete_lead, edit_lead
+from leads.actions.moves import allowed_moves
 from leads.actions.offers import claim_lead
+from leads.actions.recalculating import recalculate_scores, would_change
 from leads.actions.routing import preview_routing, route_leads, routing_settings
-from leads.actions.stage import allowed_moves, move_stage
+from leads.actions.rules import set_score_rules
+from leads.actions.stage import move_stage
+from leads.actions.standing import after_fact_change
 from leads.actions.suppression import preview_suppression, suppress_addresses
-from leads.actions.work import TASK_FIELDS, create_task, edit_task, write_note
+from leads.actions.tasks import TASK_FIELDS, create_task, edit_task, finish_task, snooze_task
+from leads.actions.work import write_note
 
 __all__ = [
     "EDITABLE",
     "TASK_FIELDS",
     "SlotTaken",
+    "after_fact_change",
     "allowed_moves",
     "assign_lead",
     "assign_leads",
@@ -43,6 +49,7 @@ __all__ = [
     "delete_lead",
     "edit_lead",
     "edit_task",
+    "finish_task",
     "leads_with",
     "mark_unreachable",
     "miss_appointment",
@@ -51,16 +58,19 @@ __all__ = [
     "preview_routing",
     "preview_suppression",
     "propose_appointment",
+    "recalculate_scores",
     "record_call",
     "record_consent",
     "record_inbound",
     "record_permission",
     "record_written",
     "renew_feed",
-    "rescore",
     "revoke_feed",
     "route_leads",
     "routing_settings",
+    "set_score_rules",
+    "snooze_task",
     "suppress_addresses",
+    "would_change",
     "write_note",
 ]

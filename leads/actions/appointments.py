@@ -18,9 +18,9 @@ from django.utils.translation import gettext_noop
 
 from brokers.models import User
 from brokers.refusal import Refused
-from leads.actions.lead import locked, rescore
 from leads.actions.stage import move_stage
-from leads.actions.work import create_task
+from leads.actions.standing import after_fact_change, locked
+from leads.actions.tasks import create_task
 from leads.calendars import FAR, free_slots, next_free
 from leads.models import Appointment, Calendar, Cause, Lead, Stage
 from leads.models.lead import Treatment
@@ -103,8 +103,8 @@ def book_appointment(
     again = row.booked_at is not None
     row = _fix(row, starts_at, ends_at, now, booked_at=now, sequence=F("sequence") + int(again))
     _stamp(lead, now, booking_count=F("booking_count") + 1, last_activity_at=now)
-    rescore(lead=lead, now=now, cause="appointment")
     _move_on(lead, BEFORE_BOOKED, Stage.AGENDADO, now, by)
+    after_fact_change(lead=lead, now=now, cause="appointment")
     return row
 
 
@@ -172,8 +172,8 @@ def complete_appointment(*, appointment: Appointment, now: datetime, by: User | 
     _check_begun(row, now)
     _close(row, AppointmentStatus.COMPLETED, notice_due_at=None)
     _stamp(lead, now, last_activity_at=now)
-    rescore(lead=lead, now=now, cause="appointment")
     _follow_up(lead, now, by)
+    after_fact_change(lead=lead, now=now, cause="appointment")
     return _fresh(row)
 
 
@@ -188,8 +188,8 @@ def miss_appointment(*, appointment: Appointment, now: datetime, by: User | None
     _close(row, AppointmentStatus.NO_SHOW, notice_due_at=None)
     _stamp(lead, now, booking_count=Greatest(F("booking_count") - 1, 0))
     _give_task(lead, row, AppointmentStatus.NO_SHOW, now)
-    rescore(lead=lead, now=now, cause="appointment")
     _follow_up(lead, now, by)
+    after_fact_change(lead=lead, now=now, cause="appointment")
     return _fresh(row)
 
 

@@ -10,11 +10,12 @@ from django.db.models.functions import Coalesce, Greatest, Least
 
 from brokers.models import Broker
 from leads import consents
-from leads.actions.lead import locked, rescore
+from leads.actions.standing import after_fact_change, locked
 from leads.consents import ADDRESS_OF
 from leads.models import ContactPermission, Lead
 
 QUICK_REPLY_WITHIN = timedelta(minutes=5)
+LONG_CALL_SECONDS = 60
 
 
 @transaction.atomic
@@ -29,19 +30,21 @@ def record_inbound(*, lead: Lead, now: datetime, answers: datetime | None) -> Le
         last_activity_at=_not_before("last_activity_at", now),
         updated_at=now,
     )
-    return rescore(lead=lead, now=now, cause="message")
+    return after_fact_change(lead=lead, now=now, cause="message")
 
 
 @transaction.atomic
-def record_call(*, lead: Lead, now: datetime, seconds: int) -> Lead:
-    """A lead spoke with us on the phone for `seconds`: a sign of life, and points when it was over a minute."""
+def record_call(*, lead: Lead, now: datetime, seconds: int, points: int = 0) -> Lead:
+    """A lead spoke with us on the phone for `seconds`: a sign of life, worth `points` (−10…20) that stay in the score,
+    and more when it was over a minute."""
     locked(lead)
     Lead.objects.filter(pk=lead.pk).update(
-        long_call_count=F("long_call_count") + int(seconds > 60),
+        long_call_count=F("long_call_count") + int(seconds > LONG_CALL_SECONDS),
+        call_score=F("call_score") + points,
         last_activity_at=_not_before("last_activity_at", now),
         updated_at=now,
     )
-    return rescore(lead=lead, now=now, cause="call")
+    return after_fact_change(lead=lead, now=now, cause="call")
 
 
 @transaction.atomic
@@ -103,7 +106,7 @@ def record_permission(
             last_activity_at=_not_before("last_activity_at", now),
             updated_at=now,
         )
-        rescore(lead=lead, now=now, cause="permission")
+        after_fact_change(lead=lead, now=now, cause="permission")
 
 
 def _addresses(lead: Lead, channel: str, address: str) -> list[str]:
@@ -122,4 +125,4 @@ def mark_unreachable(*, lead: Lead, channel: str, code: str, now: datetime) -> L
     """A provider said that this address reaches nobody; it is not tried again."""
     fresh = locked(lead)
     Lead.objects.filter(pk=lead.pk).update(unreachable=fresh.unreachable | {channel: code}, updated_at=now)
-    return rescore(lead=lead, now=now, cause="message")
+    return after_fact_change(lead=lead, now=now, cause="message")

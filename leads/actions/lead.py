@@ -10,14 +10,28 @@ from django.utils.translation import gettext as _
 
 from brokers.models import Broker, User
 from brokers.refusal import Refused
-from leads import consents, scoring
+from leads import consents
 from leads.actions.assigning import assign_lead, check_agents
+from leads.actions.moves import write_move
 from leads.actions.routing import route_leads, routing_settings
 from leads.actions.speed import start_clock
+from leads.actions.standing import after_fact_change, locked
 from leads.addresses import normalise_email, normalise_phone
 from leads.consents import ADDRESS_OF
-from leads.models import AssignmentCause, Cause, ContactPermission, Inquiry, Lead, ScoreChange, Stage, StageTransition
+from leads.models import (
+    AssignmentCause,
+    Cause,
+    ContactPermission,
+    Inquiry,
+    Lead,
+    ScoreChange,
+    Stage,
+    StageTransition,
+    Treatment,
+)
 from leads.routing import Given
+from leads.scoring import ScoreFacts
+from leads.standing import Meetings, assess
 
 EDITABLE = {
     "name",
@@ -53,7 +67,8 @@ def create_lead(
     inquiry: Mapping[str, Any] | None = None,
     **fields: Any,
 ) -> Lead:
-    """Take a new lead in: the lead, its birth in the pipeline, its first score and what it asked for.
+    """Take a new lead in: the lead, its birth in the pipeline, its first score and what it asked for. Who comes with
+    a name and a phone is on the way to `perfilamiento` at once; what was so elsewhere (`migration`) stays so.
 
     Without `assigned_to` the broker's routing rules say who gets it. Raises Refused `field_unknown`, `field_invalid`,
     `phone_invalid`, `email_invalid`, `agent_foreign`, `agent_inactive` or `address_taken`.
@@ -71,12 +86,14 @@ def create_lead(
         **values,
     )
     lead.opted_out_at = consents.opted_out_at(_said_before(lead))
-    first = scoring.score(scoring.ScoreFacts.of(lead), broker.rules.score, now)
-    lead.lead_score, lead.score_components = first.total, first.components
-    lead.status = scoring.status(first.total, stage, broker.rules.score)
+    outcome = assess(ScoreFacts.of(lead), broker.rules, now, meetings=Meetings(), advances=_advances(lead, cause))
+    lead.lead_score, lead.score_components = outcome.score, outcome.components
+    lead.status, lead.qualification = outcome.status, outcome.qualification
     _save_with_free_address(lead)
     StageTransition.objects.create(broker=broker, lead=lead, to_stage=stage, at=now, by=by, cause=cause)
-    ScoreChange.objects.create(broker=broker, lead=lead, to_score=first.total, at=now, cause=cause)
+    for step in outcome.steps:
+        write_move(lead, to=step.to, now=now, cause=Cause.AUTO, reason=step.reason)
+    ScoreChange.objects.create(broker=broker, lead=lead, to_score=outcome.score, at=now, cause=cause)
     if inquiry is not None:
         Inquiry.objects.create(broker=broker, lead=lead, at=now, **inquiry)
     _hand_to_somebody(lead, agent, cause=cause, by=by, now=now)
@@ -117,7 +134,11 @@ def edit_lead(*, lead: Lead, now: datetime, by: User | None, **changes: Any) -> 
             )
     except IntegrityError as error:
         raise Refused("address_taken", _address_taken(values)) from error
-    return rescore(lead=fresh, now=now, cause="edit")
+    return after_fact_change(lead=fresh, now=now, cause="edit")
+
+
+def _advances(lead: Lead, cause: str) -> bool:
+    return cause != Cause.MIGRATION and lead.treatment_type != Treatment.HOLD
 
 
 def _said_before(lead: Lead) -> list[ContactPermission]:
@@ -139,42 +160,6 @@ def delete_lead(*, lead: Lead, now: datetime) -> None:
     gone = Lead.objects.present().filter(pk=lead.pk).update(deleted_at=now, updated_at=now)
     if not gone:
         raise Refused("lead_gone", _("This lead has been deleted already."))
-
-
-@transaction.atomic
-def rescore(*, lead: Lead, now: datetime, cause: str) -> Lead:
-    """Compute the score of a lead from its facts as they are in the database; a ScoreChange only when it changed."""
-    return apply_score(locked(lead), now=now, cause=cause)
-
-
-def apply_score(fresh: Lead, *, now: datetime, cause: str) -> Lead:
-    """Score a lead that was read under its lock."""
-    rules = fresh.broker.rules.score
-    result = scoring.score(scoring.ScoreFacts.of(fresh), rules, now)
-    status = scoring.status(result.total, fresh.pipeline_stage, rules)
-    before = (fresh.lead_score, fresh.score_components, fresh.status)
-    if before == (result.total, result.components, status):
-        return fresh
-    Lead.objects.filter(pk=fresh.pk).update(
-        lead_score=result.total, score_components=result.components, status=status, updated_at=now
-    )
-    if fresh.lead_score != result.total:
-        ScoreChange.objects.create(
-            broker_id=fresh.broker_id,
-            lead=fresh,
-            from_score=fresh.lead_score,
-            to_score=result.total,
-            at=now,
-            cause=cause,
-        )
-    fresh.lead_score, fresh.score_components, fresh.status = result.total, result.components, status
-    return fresh
-
-
-def locked(lead: Lead) -> Lead:
-    """The lead as it is now, locked until the transaction ends: the mutex of everything that is about one lead."""
-    fresh: Lead = Lead.objects.select_for_update(no_key=True, of=("self",)).select_related("broker").get(pk=lead.pk)
-    return fresh
 
 
 def _clean(broker: Broker, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,15 +1,20 @@
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from brokers.admin_base import HistoryAdmin
-from leads.models import Assignment, ImportBatch, Inquiry, ScoreChange, StageTransition
+from leads.models import Assignment, ImportBatch, Inquiry, ScoreChange, StageTransition, reason_label
 
 
 @admin.register(StageTransition)
 class StageTransitionAdmin(HistoryAdmin):
-    list_display = ("lead", "from_stage", "to_stage", "at", "by", "cause", "reason")
+    list_display = ("lead", "from_stage", "to_stage", "at", "by", "cause", "why")
     list_filter = ("to_stage", "cause")
     list_select_related = ("lead", "by")
     search_fields = ("lead__name", "lead__phone", "lead__email")
+
+    @admin.display(description=_("reason"))
+    def why(self, move: StageTransition) -> str:
+        return reason_label(move.to_stage, move.reason)
 
 
 @admin.register(ScoreChange)

@@ -5,6 +5,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -13,9 +14,13 @@ from leads.actions import EDITABLE, create_lead, delete_lead, edit_lead
 from leads.admin.assign import AssignmentInline, AssignsLeads
 from leads.admin.consent import CONSENT_VERBS, history_table, standing_table
 from leads.admin.move import MovesLeads
-from leads.admin.vocabulary import VOCABULARY
+from leads.admin.vocabulary import VOCABULARY, PriorityFilter
+from leads.explaining import Part, explain_score
 from leads.filters import TextListField
 from leads.models import Lead
+from leads.priority import priority_of
+from leads.qualification import qualify_lead
+from leads.scoring import ScoreFacts
 
 
 class TagsField(TextListField):
@@ -42,6 +47,10 @@ class LeadForm(TenantForm):
         return said
 
 
+def _of(part: Part) -> str:
+    return _(" of %(most)d") % {"most": part.most} if part.most else ""
+
+
 WHO = (
     _("Person"),
     {"fields": ("name", "phone", "email", "telegram_chat_id", "language", "timezone")},
@@ -55,8 +64,10 @@ STANDING = (
             "stage_entered_at",
             "status",
             "lead_score",
-            "score_components",
+            "why_score",
             "qualification",
+            "why_qualification",
+            "priority",
             "treatment_type",
             "assigned_to",
         )
@@ -126,11 +137,13 @@ class LeadAdmin(MovesLeads, AssignsLeads):
         "pipeline_stage",
         "status",
         "lead_score",
+        "priority",
         "treatment_type",
         "assigned_to",
+        "next_action_at",
         "last_activity_at",
     )
-    list_filter = (*VOCABULARY, "assigned_to")
+    list_filter = (PriorityFilter, *VOCABULARY, "assigned_to")
     list_select_related = ("assigned_to",)
     search_fields = ("name", "phone", "email")
     actions = ("assign_chosen", "move_chosen")
@@ -138,7 +151,22 @@ class LeadAdmin(MovesLeads, AssignsLeads):
     change_form_template = "admin/leads/lead/change_form.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Lead]:
-        return super().get_queryset(request).present()  # type: ignore[attr-defined]
+        return super().get_queryset(request).present().with_priority()  # type: ignore[attr-defined]
+
+    @admin.display(description=_("priority"), ordering="priority")
+    def priority(self, lead: Lead) -> str:
+        return str(priority_of(lead).label)
+
+    @admin.display(description=_("why this score"))
+    def why_score(self, lead: Lead) -> str:
+        """A line for each part; as of now, while the stored score is as of its last change."""
+        parts = explain_score(ScoreFacts.of(lead), lead.broker.rules.score, self.now())
+        lines = ((f"{part.points:+d}" if part.points else "0", _of(part), part.label, part.why) for part in parts)
+        return format_html("<ul>{}</ul>", format_html_join("", "<li>{}{} – {}: {}</li>", lines))
+
+    @admin.display(description=_("why this qualification"))
+    def why_qualification(self, lead: Lead) -> str:
+        return " ".join(qualify_lead(lead, lead.broker.rules.qualification).sentences())
 
     def get_fieldsets(self, request: HttpRequest, obj: Lead | None = None) -> Any:
         """A new lead stands nowhere yet, and nothing has happened to it."""

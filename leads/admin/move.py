@@ -15,30 +15,60 @@ from brokers.admin_base import who
 from brokers.admin_verbs import HasVerbs
 from brokers.refusal import Refused
 from leads.actions import allowed_moves, move_stage
-from leads.models import Cause, Lead, Stage
+from leads.models import CLOSE_REASONS, Cause, Lead, Stage
 
 MOST_AT_ONCE = 500
 REFUSALS_SHOWN = 20
 
 
+ASK_WHY = {
+    Stage.PERDIDO: gettext_lazy("Say why: one of the reasons to be lost."),
+    Stage.GANADO: gettext_lazy("Say how: one of the reasons to be won."),
+}
+
+
+def close_reasons() -> list[tuple[Any, Any]]:
+    """Grouped by the stage that they close with; `otro` is of both."""
+    groups = [(Stage(stage).label, reasons.choices) for stage, reasons in CLOSE_REASONS.items()]
+    return [("", "–"), *groups]
+
+
 class MoveForm(forms.Form):
     to = forms.ChoiceField(label=gettext_lazy("Move to"), choices=Stage.choices)
-    reason = forms.CharField(
+    reason = forms.ChoiceField(
         label=gettext_lazy("Reason"),
-        max_length=200,
+        choices=close_reasons,
         required=False,
-        help_text=gettext_lazy("Needed for Lost and for corrections"),
+        help_text=gettext_lazy("Needed for Won and for Lost"),
     )
     is_correction = forms.BooleanField(
         label=gettext_lazy("Correct a mistake"),
         required=False,
         help_text=gettext_lazy("Any stage may be chosen; no campaign is started by it"),
     )
+    words = forms.CharField(
+        label=gettext_lazy("What was wrong"),
+        max_length=200,
+        required=False,
+        help_text=gettext_lazy("Needed for a correction"),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or self.cleaned_data
+        to, reason = given.get("to"), given.get("reason")
+        if given.get("is_correction"):
+            if not given.get("words") and "words" not in self.errors:
+                self.add_error("words", _("Say what was wrong."))
+        elif to in CLOSE_REASONS and reason not in CLOSE_REASONS[to].values:
+            self.add_error("reason", ASK_WHY[to])
+        return given
 
     def move(self, *, lead: Lead, by: Any, now: Any) -> Lead:
         """Raises Refused as `move_stage` does."""
         cause = Cause.CORRECTION if self.cleaned_data["is_correction"] else Cause.AGENT
-        to, reason = self.cleaned_data["to"], self.cleaned_data["reason"]
+        to = self.cleaned_data["to"]
+        closing = self.cleaned_data["reason"] if to in CLOSE_REASONS else ""
+        reason = self.cleaned_data["words"] if cause == Cause.CORRECTION else closing
         return move_stage(lead=lead, to=to, now=now, cause=cause, by=by, reason=reason)
 
 
@@ -59,7 +89,7 @@ class SeenMoveForm(MoveForm):
                 _("Somebody moved this lead to %(stage)s meanwhile; look again before you move it.")
                 % {"stage": self.lead.get_pipeline_stage_display()}
             )
-        return self.cleaned_data
+        return super().clean()
 
 
 class MovesLeads(HasVerbs):

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from brokers.refusal import Refused
 from leads.filters import LeadFilter
 from leads.models import Qualification, Stage, Status, Treatment
+from leads.priority import Priority
 
 Choices = Sequence[tuple[Any, Any]]
 YES_NO: Choices = (("true", _("Yes")), ("false", _("No")))
@@ -33,6 +34,20 @@ class VocabularyFilter(admin.SimpleListFilter):
             return LeadFilter.apply(queryset, {str(self.parameter_name): self.value()}, now=timezone.now())
         except Refused as refusal:
             raise IncorrectLookupParameters(str(refusal)) from refusal
+
+
+class PriorityFilter(admin.SimpleListFilter):
+    """Whom to turn to first."""
+
+    title = _("priority")
+    parameter_name = "priority"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, Any]]:
+        return [(str(value), label) for value, label in Priority.choices]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        known = {str(value) for value in Priority.values}
+        return queryset.filter(priority=int(str(self.value()))) if self.value() in known else queryset
 
 
 def _filter(key: str, offered: Choices) -> type[VocabularyFilter]:

@@ -8,8 +8,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from brokers.admin_base import TenantAdmin, TenantForm, who
-from leads.actions import TASK_FIELDS, create_task, edit_task, record_consent, write_note
-from leads.models import ContactPermission, Note, Task
+from leads.actions import record_consent, write_note
+from leads.models import ContactPermission, Note
 
 LEAD_SEARCH: tuple[str, ...] = ("lead__name", "lead__phone", "lead__email")
 CHANNELS = [
@@ -35,27 +35,6 @@ class OfLeadAdmin(TenantAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = super().get_readonly_fields(request, obj)
         return fields if obj is None else (*fields, "lead")
-
-
-@admin.register(Task)
-class TaskAdmin(OfLeadAdmin):
-    add_fields = ("lead", "title", "due_at")
-    fields = ("lead", "title", "assignee", "due_at", "done_at", "snoozed_until", "origin")
-    readonly_fields = ("snoozed_until", "origin")
-    list_display = ("title", "lead", "assignee", "due_at", "done_at")
-    list_filter = ("assignee",)
-    list_select_related = ("lead", "assignee")
-    search_fields = ("title", *LEAD_SEARCH)
-
-    def save_model(self, request: HttpRequest, obj: Task, form: Any, change: bool) -> None:
-        given = form.cleaned_data
-        if change:
-            changes = {name: given[name] for name in form.changed_data if name in TASK_FIELDS}
-            edit_task(task=obj, now=self.now(), **changes)
-            return
-        due_at, title = given["due_at"], given["title"]
-        task = create_task(lead=obj.lead, title=title, due_at=due_at, now=self.now(), origin="admin")
-        obj.pk = task.pk
 
 
 @admin.register(Note)

@@ -9,17 +9,18 @@ The rules, in this order (docs/domain.md):
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
-from brokers.rules import ScoreRules
-from leads import scoring
+from brokers.rules import BrokerRules
 from leads.importer.consents import Consents, Remark
 from leads.importer.rows import ParsedLine
 from leads.importer.words import squash
+from leads.scoring import ScoreFacts
+from leads.standing import Meetings, assess, path_of
 
 Outcome = Literal["created", "updated", "merged", "unchanged"]
 
@@ -38,6 +39,10 @@ _FACTS = (
 _FACT_KEYS = frozenset(key for _, key in _FACTS)
 _ADDRESSES = ("phone", "email", "telegram_chat_id")
 _COPIED = (*_TEXTS, "telegram_chat_id", *(column for column, _ in _FACTS))
+
+
+# What only this batch needs to know of a lead.
+_OF_THE_BATCH = ("score_before", "born_in", "steps", "twins")
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +68,8 @@ class KnownLead:
     location: str = ""
     field_sources: dict[str, Any] = field(default_factory=dict)
     source: str = ""
+    qualification: str = ""
+    treatment_type: str = ""
     inbound_count: int = 0
     quick_reply_count: int = 0
     long_call_count: int = 0
@@ -74,11 +81,13 @@ class KnownLead:
     import_batch_id: int | None = None
     created_at: datetime | None = None
     score_before: int | None = None
+    born_in: str = ""
+    steps: Sequence[tuple[str, str, str]] = ()
     twins: "list[KnownLead]" = field(default_factory=list)
 
 
 # The columns of Lead that are loaded into a KnownLead, by the same names.
-LOADED = tuple(name for name in KnownLead.__slots__ if name not in ("score_before", "twins"))
+LOADED = tuple(name for name in KnownLead.__slots__ if name not in _OF_THE_BATCH)
 
 
 class KnownInquiry(NamedTuple):
@@ -118,7 +127,7 @@ class Circumstances:
     batch_id: int
     by: str
     is_history: bool
-    score_rules: ScoreRules
+    rules: BrokerRules
 
 
 class Merger:
@@ -296,11 +305,21 @@ class Merger:
                 self.remarks.append((line.line_number, remark))
 
     def _score(self, lead: KnownLead) -> None:
-        rules = self.circumstances.score_rules
-        result = scoring.score(scoring.ScoreFacts.of(lead), rules, self.circumstances.now)
-        lead.score_before = lead.lead_score if lead.status else None
-        lead.lead_score, lead.score_components = result.total, result.components
-        lead.status = scoring.status(result.total, lead.pipeline_stage, rules)
+        """Score, status, qualification and the stages that it reaches by them; in a history it stays where it was."""
+        is_known, born_in = bool(lead.status), lead.pipeline_stage
+        may_move = not self.circumstances.is_history and lead.treatment_type != "hold"
+        outcome = assess(
+            ScoreFacts.of(lead),
+            self.circumstances.rules,
+            self.circumstances.now,
+            meetings=Meetings(),
+            advances=may_move,
+        )
+        lead.score_before = lead.lead_score if is_known else None
+        lead.lead_score, lead.score_components = outcome.score, outcome.components
+        lead.status, lead.qualification = outcome.status, outcome.qualification
+        lead.steps = path_of(outcome, born_in)
+        lead.born_in, lead.pipeline_stage = born_in, outcome.stage
 
 
 def _said_by(line: ParsedLine) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import connection
 
+from leads.actions.moves import Move, write_stages, write_steps
 from leads.importer.consents import SOURCE, KnownRule, NewPermission
 from leads.importer.merging import LOADED, MAILBOX_LIMIT, KnownInquiry, KnownLead, NewInquiry
 from leads.importer.rows import ParsedLine
@@ -108,9 +109,11 @@ _LEAD_TYPES = {
     "field_sources": _JSON,
     "source": "text",
     "opted_out_at": "timestamptz",
+    "qualification": "text",
     "last_activity_at": "timestamptz",
     "created_at": "timestamptz",
     "score_before": "smallint",
+    "born_in": "text",
 }
 _INQUIRY_TYPES = {
     "lead_id": "bigint",
@@ -123,7 +126,9 @@ _INQUIRY_TYPES = {
     "at": "timestamptz",
 }
 # What an import may write on a lead that is there already.
-_FILLED = [name for name in _LEAD_TYPES if name not in ("id", "pipeline_stage", "created_at", "score_before")]
+_FILLED = [
+    name for name in _LEAD_TYPES if name not in ("id", "pipeline_stage", "created_at", "score_before", "born_in")
+]
 
 
 def _stage(table: str, types: dict[str, str]) -> tuple[str, str, str]:
@@ -147,7 +152,7 @@ FROM import_lead staged WHERE lead.id = staged.id AND staged.score_before IS NOT
 
 INSERT_TRANSITIONS = """
 INSERT INTO leads_stagetransition (broker_id, lead_id, from_stage, to_stage, at, by_id, cause, reason)
-SELECT %(broker)s, id, '', pipeline_stage, created_at, %(by)s, %(cause)s, '' FROM import_lead
+SELECT %(broker)s, id, '', born_in, created_at, %(by)s, %(cause)s, '' FROM import_lead
 WHERE score_before IS NULL ORDER BY id
 """
 
@@ -242,9 +247,17 @@ def write_people(
         cursor.execute(*_birth(broker_id, batch_id, now))
         cursor.execute(UPDATE_LEADS, params)
         cursor.execute(INSERT_TRANSITIONS, params)
+        _advance(leads, broker_id, now)
         cursor.execute(INSERT_SCORES, params)
         _copy(cursor, STAGE_INQUIRIES, inquiries, _inquiry_row)
         cursor.execute(INSERT_INQUIRIES, params)
+
+
+def _advance(leads: Sequence[KnownLead], broker_id: int, now: datetime) -> None:
+    """Who was born in this batch stands in its last stage already."""
+    moves = [(lead, Move(lead.id, *step)) for lead in leads for step in lead.steps]
+    write_steps([move for _lead, move in moves], broker_id=broker_id, now=now)
+    write_stages([move for lead, move in moves if lead.score_before is not None], now=now)
 
 
 def _copy(cursor: Any, stage: tuple[str, str, str], items: Iterable[Any], row: Callable[[Any], Sequence[Any]]) -> None:
@@ -258,7 +271,9 @@ def _copy(cursor: Any, stage: tuple[str, str, str], items: Iterable[Any], row: C
 
 def _birth(broker_id: int, batch_id: int, now: datetime) -> tuple[str, list[Any]]:
     """New leads: what was staged, and of every other column of Lead its default."""
-    staged = {name: name for name in _LEAD_TYPES if name != "score_before"} | {"stage_entered_at": "created_at"}
+    staged = {name: name for name in _LEAD_TYPES if name not in ("score_before", "born_in")} | {
+        "stage_entered_at": "created_at"
+    }
     given = {"broker_id": broker_id, "import_batch_id": batch_id, "updated_at": now}
     for column in Lead._meta.concrete_fields:
         if not column.generated and column.column not in staged:

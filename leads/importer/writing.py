@@ -214,7 +214,7 @@ class _Importer:
             batch_id=self.batch.pk,
             by=self.by.username if self.by else "import",
             is_history=self.is_history,
-            score_rules=self.broker.rules.score,
+            rules=self.broker.rules,
         )
         consents = Consents(now, known_permissions(self.broker.pk, lines, leads))
         merger = Merger(circumstances, leads=leads, external=external, digests=digests, consents=consents)

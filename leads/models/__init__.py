@@ -31,10 +31,11 @@ from leads.models.routing import (
     Strategy,
     WorkingHours,
 )
-from leads.models.stage import Stage
+from leads.models.stage import CLOSE_REASONS, LostReason, Stage, WonReason, reason_label
 from leads.models.work import Appointment, Note, Task
 
 __all__ = [
+    "CLOSE_REASONS",
     "Absence",
     "Appointment",
     "Assignment",
@@ -50,6 +51,7 @@ __all__ = [
     "Inquiry",
     "Lead",
     "LeadQuerySet",
+    "LostReason",
     "Note",
     "Notice",
     "Offer",
@@ -69,5 +71,7 @@ __all__ = [
     "Suppression",
     "Task",
     "Treatment",
+    "WonReason",
     "WorkingHours",
+    "reason_label",
 ]

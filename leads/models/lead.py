@@ -12,6 +12,7 @@ from django_fsm import RETURN_VALUE, ConcurrentTransitionMixin, FSMField, transi
 from brokers.models import TenantModel, TenantQuerySet, User
 from brokers.rules import validate_timezone
 from leads.models.stage import Stage
+from leads.priority import PRIORITY
 
 
 class Status(models.TextChoices):
@@ -49,6 +50,10 @@ class LeadQuerySet(TenantQuerySet):
     def present(self) -> Self:
         """Leads that were neither deleted nor merged into another."""
         return self.filter(deleted_at=None)
+
+    def with_priority(self) -> Self:
+        """Each with `priority`, from 1 (urgent) to 5 (archived)."""
+        return self.annotate(priority=PRIORITY)
 
 
 def _booked(lead: Any) -> bool:

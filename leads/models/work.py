@@ -1,11 +1,13 @@
 """What people do with a lead: notes, tasks and appointments."""
 
 import secrets
+from datetime import datetime
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import BigIntegerRangeField, DateTimeRangeField, RangeOperators
 from django.db import models
 from django.db.models import F, Func, Q, Value
+from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -26,9 +28,21 @@ class Note(TenantModel):
         return self.text[:60]
 
 
+# Of the two the later one; PostgreSQL's GREATEST leaves out what is null.
+ACTS_AT = Greatest("due_at", "snoozed_until")
+
+
 class TaskQuerySet(TenantQuerySet):
     def open(self) -> "TaskQuerySet":
         return self.filter(done_at=None)
+
+    def with_moment(self) -> "TaskQuerySet":
+        """Each with `acts_at`: when it is to be done, which is later than its due date while it is put off."""
+        return self.annotate(acts_at=ACTS_AT)
+
+    def due(self, now: datetime) -> "TaskQuerySet":
+        """Open, and neither later nor put off."""
+        return self.open().with_moment().filter(acts_at__lte=now)
 
 
 class Task(TenantModel):

@@ -41,7 +41,6 @@ def test_broker_admin_sets_the_rules(browser: Client, aurora: Brokerage) -> None
     ("field", "value", "fault"),
     [
         ("contact_window", '{"lunes": null}', "unknown day 'lunes'"),
-        ("score_thresholds", '{"cold_max": 90}', "use 0 ≤ cold_max < warm_max ≤ 100"),
         ("custom_fields", '[{"key": "a b"}]', "key='a b' is not allowed"),
         ("timezone", "Mars/Base", "timezone='Mars/Base' is not allowed"),
     ],
@@ -55,8 +54,8 @@ def test_wrong_rule_is_refused_at_its_field(
 
 
 def test_emptied_rules_are_the_default_ones(browser: Client, aurora: Brokerage) -> None:
-    save(browser, aurora, score_weights="", custom_fields="")
-    assert (aurora.broker.score_weights, aurora.broker.custom_fields) == ({}, [])
+    save(browser, aurora, custom_fields="")
+    assert aurora.broker.custom_fields == []
     assert aurora.broker.contact_window == default_contact_window()
 
 

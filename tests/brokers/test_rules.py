@@ -8,8 +8,6 @@ from django.core.exceptions import ValidationError
 
 from brokers.rules import (
     ContactWindow,
-    QualificationRules,
-    ScoreRules,
     default_contact_window,
     validate_contact_window,
     validate_custom_fields,
@@ -18,6 +16,7 @@ from brokers.rules import (
     validate_score_weights,
     validate_timezone,
 )
+from brokers.score_rules import QualificationRules, ScoreRules
 
 NINE, EIGHT_PM = time(9), time(20)
 

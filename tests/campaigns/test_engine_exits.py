@@ -41,7 +41,7 @@ Happening = Callable[[Lead, datetime], object]
 def move(*stages: str) -> Happening:
     def happen(lead: Lead, now: datetime) -> None:
         for stage in stages:
-            move_stage(lead=now_of(lead), to=stage, now=now, cause="agent", reason="x")
+            move_stage(lead=now_of(lead), to=stage, now=now, cause="agent", reason="otro")
 
     return happen
 

@@ -9,7 +9,7 @@ from brokers.models import Broker
 from campaigns.actions import pause, resume
 from campaigns.models import Campaign, Enrollment
 from campaigns.triggers import fire
-from leads.actions import edit_lead, move_stage, rescore
+from leads.actions import after_fact_change, edit_lead, move_stage
 from leads.models import Lead, ScoreChange
 from messaging.clock import VirtualClock
 from tests.building import (
@@ -241,7 +241,7 @@ def test_nothing_is_collected_while_paused_and_resume_collects_from_now(broker: 
 def test_rescore_that_changes_nothing_fires_nothing(broker: Broker) -> None:
     lead = a_lead(broker, location="Ñuñoa")
     a_waiting_campaign(broker, **SCORE)
-    rescore(lead=lead, now=NOW + HOUR, cause="edit")
+    after_fact_change(lead=lead, now=NOW + HOUR, cause="edit")
     assert collected(NOW + HOUR) == 0
 
 

@@ -47,7 +47,7 @@ class Brokerage:
         self.agent = a_user(self.broker, first_name="Carla", phone="+56222222222")
         self.lead = a_lead(
             self.broker,
-            name="Ana",
+            name="Ana 1",  # no real name: the lead stays in entrada until a test moves it
             phone="+56987654321",
             email="ana@example.com",
             telegram_chat_id="4711",

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from brokers.models import Broker
-from leads.actions import mark_unreachable, record_call, record_inbound, record_permission, rescore
+from leads.actions import after_fact_change, mark_unreachable, record_call, record_inbound, record_permission
 from leads.models import ContactPermission, Lead, ScoreChange
 from tests.building import DAY, NOW, a_broker, a_lead, now_of
 
@@ -92,18 +92,18 @@ def test_unreachable_channels_are_kept_side_by_side(lead: Lead) -> None:
 
 
 def test_score_that_stays_writes_nothing(lead: Lead) -> None:
-    rescore(lead=lead, now=NOW + DAY, cause="edit")
+    after_fact_change(lead=lead, now=NOW + DAY, cause="edit")
     assert (ScoreChange.objects.count(), now_of(lead).updated_at) == (1, NOW)
 
 
 def test_score_is_made_of_what_is_in_the_database(lead: Lead) -> None:
     """Not of the instance that somebody loaded earlier."""
     Lead.objects.filter(pk=lead.pk).update(location="Ñuñoa")
-    assert rescore(lead=lead, now=NOW, cause="edit").lead_score == 20
+    assert after_fact_change(lead=lead, now=NOW, cause="edit").lead_score == 20
 
 
 def test_score_falls_after_sixty_days_of_silence(lead: Lead) -> None:
-    assert rescore(lead=lead, now=NOW + 60 * DAY, cause="night").score_components["silent"] == -5
+    assert after_fact_change(lead=lead, now=NOW + 60 * DAY, cause="night").score_components["silent"] == -5
     change = ScoreChange.objects.latest("id")
     assert (change.from_score, change.to_score, change.cause) == (15, 10, "night")
 

@@ -40,10 +40,13 @@ def test_new_lead_has_its_birth_its_score_and_its_inquiry(broker: Broker) -> Non
     fields = {"name": "Ana", "phone": "9 8765 4321", "email": " ANA@Example.com"}
     lead = create_lead(broker=broker, now=NOW, inquiry={"source": "portal", "property_ref": "D-12"}, **fields)
     fresh = now_of(lead)
-    assert (fresh.phone, fresh.email, fresh.lead_score, fresh.status) == ("+56987654321", "ana@example.com", 15, "cold")
-    assert fresh.score_components == {"name": 5, "phone": 5, "email": 5}
-    assert list(ScoreChange.objects.values_list("from_score", "to_score", "cause")) == [(None, 15, "arrival")]
-    assert list(StageTransition.objects.values_list("to_stage", "at")) == [("entrada", NOW)]
+    assert (fresh.phone, fresh.email, fresh.lead_score, fresh.status) == ("+56987654321", "ana@example.com", 17, "cold")
+    assert fresh.score_components == {"name": 5, "phone": 5, "email": 5, "stage": 2}
+    assert list(ScoreChange.objects.values_list("from_score", "to_score", "cause")) == [(None, 17, "arrival")]
+    assert list(StageTransition.objects.order_by("id").values_list("to_stage", "cause", "at")) == [
+        ("entrada", "arrival", NOW),
+        ("perfilamiento", "auto", NOW),
+    ]
     assert list(Inquiry.objects.values_list("lead", "property_ref", "at")) == [(lead.pk, "D-12", NOW)]
 
 

@@ -7,7 +7,7 @@ from django.test import Client
 
 from brokers.admin_base import CappedPaginator
 from brokers.models import User
-from leads.models import Lead, ScoreChange, StageTransition
+from leads.models import Appointment, Lead, ScoreChange, StageTransition
 from tests.brokers.admin_pages import admin_url, choice_fields, errors, saved, signed_in
 from tests.brokers.everything import Brokerage
 
@@ -16,7 +16,10 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def aurora() -> Brokerage:
-    return Brokerage("aurora")
+    """Its lead has no appointment any more, and so does not go to agendado by itself."""
+    aurora = Brokerage("aurora")
+    Appointment.objects.update(status="cancelled")
+    return aurora
 
 
 @pytest.fixture
@@ -40,10 +43,10 @@ def test_new_lead_is_born_in_the_pipeline_and_scored(browser: Client, aurora: Br
         aurora.broker,
         "Eva Ríos",
         ["vip", "norte"],
-        20,
+        22,
     )
     assert lead.field_sources["name"]["by"] == aurora.admin.username
-    birth = StageTransition.objects.get(lead=lead)
+    birth = StageTransition.objects.get(lead=lead, from_stage="")
     assert (birth.from_stage, birth.to_stage, birth.by) == ("", "entrada", aurora.admin)
     assert ScoreChange.objects.get(lead=lead).from_score is None
 

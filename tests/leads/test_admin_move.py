@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from leads.actions import move_stage
-from leads.models import Lead, Stage, StageTransition
+from leads.models import Appointment, Lead, Stage, StageTransition
 from tests.brokers.admin_pages import admin_url, errors, form_data, said, signed_in
 from tests.brokers.everything import NOW, Brokerage
 
@@ -15,7 +15,10 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def aurora() -> Brokerage:
-    return Brokerage("aurora")
+    """Its lead has no appointment any more, and so does not go to agendado by itself."""
+    aurora = Brokerage("aurora")
+    Appointment.objects.update(status="cancelled")
+    return aurora
 
 
 @pytest.fixture
@@ -40,24 +43,44 @@ def test_lead_is_moved_by_the_verb(browser: Client, aurora: Brokerage) -> None:
     assert StageTransition.objects.get(to_stage="perfilamiento").by == aurora.admin
 
 
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"to": "perdido", "reason": "reserva"}, {"reason": ["Say why: one of the reasons to be lost."]}),
+        ({"to": "ganado", "reason": ""}, {"reason": ["Say how: one of the reasons to be won."]}),
+        ({"to": "ganado", "reason": "precio"}, {"reason": ["Say how: one of the reasons to be won."]}),
+        ({"to": "ganado", "is_correction": "on"}, {"words": ["Say what was wrong."]}),
+    ],
+)
+def test_reason_that_fits_is_asked_for(
+    browser: Client, aurora: Brokerage, fields: dict[str, str], fault: dict[str, list[str]]
+) -> None:
+    assert errors(move(browser, aurora.lead, **fields)) == fault
+    assert moves(aurora.lead) == []
+
+
+def test_reason_of_a_move_that_closes_nothing_is_not_kept(browser: Client, aurora: Brokerage) -> None:
+    move(browser, aurora.lead, to="perfilamiento", reason="precio")
+    assert moves(aurora.lead) == [("entrada", "perfilamiento", "agent", "")]
+
+
 def test_refusal_names_the_moves_that_are_allowed(browser: Client, aurora: Brokerage) -> None:
-    answer = move(browser, aurora.lead, to="ganado")
+    answer = move(browser, aurora.lead, to="ganado", reason="reserva")
     assert errors(answer)["__all__"] == [
-        "A lead in entrada cannot go to ganado; allowed from there: "
-        "perfilamiento, calificacion_financiera, agendado, perdido."
+        "A lead in entrada cannot go to ganado; allowed from there: perfilamiento, calificacion_financiera, perdido."
     ]
     assert moves(aurora.lead) == []
 
 
 def test_losing_a_lead_needs_a_reason(browser: Client, aurora: Brokerage) -> None:
     answer = move(browser, aurora.lead, to="perdido")
-    assert errors(answer) == {"__all__": ["reason is missing: a lead that is lost or corrected needs one."]}
+    assert errors(answer) == {"reason": ["Say why: one of the reasons to be lost."]}
     move(browser, aurora.lead, to="perdido", reason="precio")
     assert moves(aurora.lead) == [("entrada", "perdido", "agent", "precio")]
 
 
 def test_correction_goes_anywhere_with_a_reason(browser: Client, aurora: Brokerage) -> None:
-    move(browser, aurora.lead, to="ganado", is_correction="on", reason="mistake")
+    move(browser, aurora.lead, to="ganado", is_correction="on", words="mistake")
     assert moves(aurora.lead) == [("entrada", "ganado", "correction", "mistake")]
 
 
@@ -74,6 +97,7 @@ def test_move_after_somebody_else_moved_is_refused(browser: Client, aurora: Brok
 
 def test_chosen_leads_are_moved_and_every_refusal_is_shown(browser: Client, aurora: Brokerage) -> None:
     aurora.add_one_of_each()
+    Appointment.objects.update(status="cancelled")
     first, second = aurora.rows[Lead]
     move_stage(lead=first, to=Stage.PERDIDO, now=NOW, cause="agent", by=aurora.agent, reason="otro")
     url = admin_url(Lead, "changelist")

@@ -76,7 +76,7 @@ def test_move_by_a_machine_is_no_sign_of_life(lead: Lead, cause: str) -> None:
 )
 def test_move_sets_the_status(lead: Lead, path: list[str], status: str) -> None:
     for stage in path:
-        lead = move_stage(lead=lead, to=stage, now=LATER, cause="agent", reason="precio")
+        lead = move_stage(lead=lead, to=stage, now=LATER, cause="agent", reason="otro")
     assert now_of(lead).status == status
 
 

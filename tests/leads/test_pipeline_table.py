@@ -31,14 +31,15 @@ def broker() -> Broker:
 
 
 def lead_in(broker: Broker, stage: str, *, is_booked: bool = True) -> Lead:
-    lead = a_lead(broker, stage=stage, assigned_to=a_user(broker))
+    """On hold, where nothing moves by itself."""
+    lead = a_lead(broker, stage=stage, assigned_to=a_user(broker), treatment_type="hold")
     if is_booked:
         a_meeting(lead)
     return lead
 
 
 def move(lead: Lead, to: str) -> Lead:
-    return move_stage(lead=lead, to=to, now=NOW, cause="agent", reason="precio" if to == "perdido" else "")
+    return move_stage(lead=lead, to=to, now=NOW, cause="agent", reason="otro" if to in ("perdido", "ganado") else "")
 
 
 def test_table_speaks_of_every_stage() -> None:

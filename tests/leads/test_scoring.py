@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from brokers.rules import ScoreRules
+from brokers.score_rules import ScoreRules
 from leads.scoring import ScoreFacts, score, status
 
 NOW = datetime(2026, 3, 4, 15, tzinfo=UTC)

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brokers.rules import ScoreRules
-from leads.scoring import STAGE_POINTS, ScoreFacts, score
+from brokers.score_rules import ScoreRules
+from leads.scoring import ScoreFacts, score
 
 NOW = datetime(2026, 3, 4, 15, tzinfo=UTC)
 RULES = ScoreRules()
@@ -33,7 +33,7 @@ facts = st.builds(
     long_call_count=counts,
     booking_count=counts,
     call_score=st.integers(-40, 40),
-    stage=st.sampled_from(sorted(STAGE_POINTS)),
+    stage=st.sampled_from(sorted(dict(RULES.stages))),
     opted_out=st.booleans(),
     has_invalid_address=st.booleans(),
     last_activity_at=st.none() | st.integers(0, 200).map(lambda days: NOW - timedelta(days=days)),

@@ -90,7 +90,7 @@ class LeadHistories(Base):
     def move_stage(self, number: int, to: str, cause: str) -> None:
         row, lead = self.lead(number)
         by = self.stage.agent if cause == "correction" else None
-        said = said_of(leads.move_stage, lead=row, to=to, now=self.now, cause=cause, by=by, reason="so")
+        said = said_of(leads.move_stage, lead=row, to=to, now=self.now, cause=cause, by=by, reason="otro")
         is_moved = plain_leads.move(self.world, lead, to, cause)
         assert (said in ("", "stage_not_allowed"), said == "") == (True, is_moved)
 

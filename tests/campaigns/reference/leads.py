@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 
-from tests.campaigns.reference.world import ADDRESS, DAY, MOVES, STAGE_POINTS, Event, Lead, Permission, World
+from tests.campaigns.reference.world import ADDRESS, DAY, MOVES, RANK, STAGE_POINTS, Event, Lead, Permission, World
 
 
 def bear(world: World, lead: Lead) -> None:
     world.leads[lead.id] = lead
     lead.stages.append(Event(world.now, "", lead.stage, False))
+    advance(world, lead)
     lead.score = points(world, lead)
     lead.scores.append(Event(world.now, None, lead.score, False))
 
@@ -23,10 +24,28 @@ def points(world: World, lead: Lead) -> int:
     return max(0, min(100, total))
 
 
-def rescore(world: World, lead: Lead, *, is_silent: bool = False) -> None:
+def rescore(world: World, lead: Lead, *, is_silent: bool = False, is_news: bool = False, advances: bool = True) -> None:
+    """Whom a person took back stays, until something new is said."""
+    if advances and (is_news or not lead.is_taken_back):
+        advance(world, lead)
     before, lead.score = lead.score, points(world, lead)
     if before != lead.score:
         lead.scores.append(Event(world.now, before, lead.score, is_silent))
+
+
+def advance(world: World, lead: Lead) -> None:
+    """Of the table of docs/scoring.md what can happen to leads whose budget and DICOM nobody asks for."""
+    if lead.treatment == "hold" or lead.is_deleted:
+        return
+    if lead.stage == "entrada" and lead.name and (lead.addresses["phone"] or lead.location) and not lead.booked:
+        _go(world, lead, "perfilamiento")
+    if lead.booked and lead.stage in ("entrada", "perfilamiento", "calificacion_financiera", "seguimiento"):
+        _go(world, lead, "agendado")
+
+
+def _go(world: World, lead: Lead, to: str) -> None:
+    lead.stages.append(Event(world.now, lead.stage, to, False))
+    lead.stage, lead.is_taken_back = to, False
 
 
 def edit(world: World, lead: Lead, **changes: object) -> None:
@@ -34,7 +53,7 @@ def edit(world: World, lead: Lead, **changes: object) -> None:
         for key, value in changes.items():
             setattr(lead, key, value)
         lead.active_at = world.now
-        rescore(world, lead)
+        rescore(world, lead, is_news=True)
 
 
 def readdress(world: World, lead: Lead, kind: str, address: str) -> None:
@@ -50,11 +69,12 @@ def move(world: World, lead: Lead, to: str, cause: str) -> bool:
     is_allowed = to != lead.stage if is_correction else to in MOVES[lead.stage]
     if not is_allowed or (to == "agendado" and not is_correction and not lead.booked):
         return False
+    goes_on = not is_correction and RANK[to] > RANK[lead.stage]
     lead.stages.append(Event(world.now, lead.stage, to, is_correction))
-    lead.stage = to
+    lead.stage, lead.is_taken_back = to, not goes_on and cause != "auto"
     if cause == "agent":
         lead.active_at = world.now
-    rescore(world, lead, is_silent=is_correction)
+    rescore(world, lead, is_silent=is_correction, advances=goes_on)
     return True
 
 
@@ -68,9 +88,9 @@ def book(world: World, lead: Lead) -> None:
     """It moves on who is not booked yet, unless nobody may touch them."""
     lead.booked.append(world.now)
     lead.active_at = world.now
-    rescore(world, lead)
     if lead.treatment != "hold":
         move(world, lead, "agendado", "auto")
+    rescore(world, lead, is_news=True)
 
 
 def spoke(world: World, lead: Lead, seconds: int) -> None:

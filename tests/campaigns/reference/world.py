@@ -19,6 +19,7 @@ MOVES = {
     "perdido": {"perfilamiento"},
 }
 STAGE_POINTS = dict(zip(MOVES, (0, 2, 4, 8, 5, 10, 9, -10), strict=True))
+RANK = dict(zip(MOVES, (0, 1, 2, 3, 3, 4, 4, 4), strict=True))
 ADDRESS = {"telegram": "telegram", "email": "email", "whatsapp": "phone", "call": "phone"}
 CONTACTS = ("send_message", "make_call", "schedule_meeting")
 FALLS_BACK = ("no_address", "unreachable", "treatment")
@@ -59,6 +60,7 @@ class Lead:
     stages: list[Event] = field(default_factory=list)
     scores: list[Event] = field(default_factory=list)
     booked: list[datetime] = field(default_factory=list)
+    is_taken_back: bool = False
     invitations: int = 0
     tasks: int = 0
 

@@ -67,7 +67,7 @@ def sense_of(broker: Broker) -> list[Any]:
     leads = Lead.objects.filter(broker=broker).order_by("phone", "email", "name")
     facts = ("name", "phone", "email", "status", "lead_score", "score_components", "pipeline_stage", "tags", "notes")
     inquiries = Inquiry.objects.filter(broker=broker).order_by("digest")
-    births = StageTransition.objects.filter(broker=broker).order_by("lead__phone", "lead__email")
+    births = StageTransition.objects.filter(broker=broker).order_by("lead__phone", "lead__email", "id")
     return [
         list(leads.values_list(*facts, "budget_amount", "location", "source")),
         [sorted(lead.metadata) for lead in leads],

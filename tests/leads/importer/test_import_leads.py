@@ -31,17 +31,22 @@ def test_import_writes_lead_inquiry_birth_and_score(folder: Folder) -> None:
     assert (lead.name, lead.phone, lead.email) == ("Ana Pérez", "+56987654321", "ana@example.com")
     assert (lead.location, lead.source, lead.tags, lead.dicom_status) == ("Ñuñoa", "Portal", ["vip"], "clean")
     assert (lead.income_amount, lead.budget_amount, lead.metadata["budget"]) == (1_500_000, None, "3.000 UF")
-    assert (lead.pipeline_stage, lead.treatment_type, lead.import_batch) == ("entrada", "automated_telegram", batch)
+    assert (lead.pipeline_stage, lead.qualification) == ("calificacion_financiera", "CALIFICADO")
+    assert (lead.treatment_type, lead.import_batch) == ("automated_telegram", batch)
     assert {lead.created_at, lead.updated_at, lead.stage_entered_at, lead.last_activity_at} == {now}
-    assert (lead.lead_score, lead.status, lead.score_components["income"]) == (48, "warm", 8)
+    assert (lead.lead_score, lead.status, lead.score_components["income"]) == (52, "hot", 8)
     inquiry = Inquiry.objects.get()
     assert (inquiry.lead, inquiry.import_batch, inquiry.at) == (lead, batch, now)
     assert (inquiry.source, inquiry.external_id, inquiry.property_ref) == ("Portal", "A-1", "D-2")
     assert (inquiry.text, inquiry.raw["Fecha"]) == ("hola", "01/02/2025")
-    birth = StageTransition.objects.get()
+    birth, *advances = StageTransition.objects.order_by("id")
+    assert [(move.to_stage, move.cause, move.at) for move in advances] == [
+        ("perfilamiento", "auto", now),
+        ("calificacion_financiera", "auto", now),
+    ]
     assert (birth.lead, birth.from_stage, birth.to_stage, birth.cause, birth.at) == (lead, "", "entrada", "import", now)
     score = ScoreChange.objects.get()
-    assert (score.lead, score.from_score, score.to_score, score.cause, score.at) == (lead, None, 48, "import", now)
+    assert (score.lead, score.from_score, score.to_score, score.cause, score.at) == (lead, None, 52, "import", now)
 
 
 def test_import_by_a_person_is_theirs(folder: Folder) -> None:
