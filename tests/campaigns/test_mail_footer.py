@@ -4,8 +4,8 @@ import pytest
 from django.test import Client
 
 from brokers.models import Broker
-from campaigns.clock import VirtualClock
 from leads.models import ContactPermission
+from messaging.clock import VirtualClock
 from messaging.models import ChannelAccount
 from messaging.unsubscribe import preferences_url, unsubscribe_url
 from tests.building import NOW, a_campaign, a_lead, a_template, enroll, message_step, run

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from brokers.models import Broker
-from campaigns.clock import VirtualClock
 from leads.actions import create_lead, delete_lead, edit_lead, record_consent, suppress_addresses
 from leads.importer.writing import import_leads
 from leads.models import ContactPermission, Lead
+from messaging.clock import VirtualClock
 from tests.building import DAY, HOUR, a_campaign, a_lead, a_template, a_user, broken, enroll, log_of, message_step, run
 
 pytestmark = pytest.mark.django_db
