@@ -10,15 +10,7 @@ from django.db import transaction
 from campaigns import sql
 from campaigns.deciding import Dispatch
 from campaigns.models import NOT_RESENT, OUTCOME_UNKNOWN, LogStatus
-from campaigns.settling import (
-    EndedCall,
-    call_message,
-    is_simulated_call,
-    lock_leads,
-    news_of,
-    record_ended,
-    told,
-)
+from campaigns.settling import EndedCall, call_messages, is_simulated_call, lock_leads, news_of, record_ended, told
 from messaging.base import Outcome, OutcomeKind
 from messaging.policy import CALL
 from messaging.settling import heed_outcomes, write_off, write_outcomes, write_rows
@@ -87,7 +79,7 @@ def settle_resent_calls(*, batch: int, broker_id: int | None, now: datetime) -> 
     if not calls:
         return 0
     answered = [call for call in calls if call.is_answered]
-    write_rows([call_message(call) for call in calls], [call.lead_id for call in answered], now)
+    write_rows(call_messages(calls), [call.lead_id for call in answered], now)
     correct([_call_correction(call) for call in calls], now)
     for call in answered:
         record_ended(call, now)

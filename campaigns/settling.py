@@ -17,9 +17,11 @@ from campaigns.plans import load_plans
 from leads.actions import record_call
 from leads.models import Lead
 from messaging.base import Outcome, OutcomeKind
+from messaging.costs import Cost, cost_by, prices_of
 from messaging.dispatching import CANCELLED
 from messaging.models import ACCEPTED, Message, MessageStatus
 from messaging.policy import CALL
+from messaging.prices import Prices
 from messaging.refusals import UNREACHABLE_CODES
 from messaging.settling import MessageRow, heed_outcomes, write_off, write_outcomes, write_rows
 from voice.actions import ring_simulated
@@ -214,7 +216,7 @@ def settle_calls(*, batch: int, broker_id: int | None, now: datetime) -> int:
     if not calls:
         return 0
     answered = [call for call in calls if call.is_answered]
-    write_rows([call_message(call) for call in calls], [call.lead_id for call in answered], now)
+    write_rows(call_messages(calls), [call.lead_id for call in answered], now)
     following = _following(calls)
     endings = [_call_ending(call, following[call.log_id], now) for call in calls if call.is_over]
     again = [
@@ -234,9 +236,22 @@ def record_ended(call: EndedCall, now: datetime) -> None:
     record_call(lead=lead, seconds=call.seconds or 0, points=call.points, now=now)
 
 
-def call_message(call: EndedCall) -> MessageRow:
+def call_messages(calls: Sequence[EndedCall]) -> list[MessageRow]:
+    """What becomes of their messages. A call is paid for when somebody picked up."""
+    answered = [call.message_id for call in calls if call.is_answered]
+    real = Message.objects.filter(pk__in=answered, sandbox=False, cost=None).select_related("account")
+    costs = {message.pk: _call_cost(message) for message in real}
+    return [_call_message(call, costs.get(call.message_id, Cost())) for call in calls]
+
+
+def _call_cost(message: Message) -> Cost:
+    prices = prices_of(message.account) if message.account else Prices()
+    return cost_by(prices, channel=CALL, address=message.address, purpose=message.purpose, is_own_words=True)
+
+
+def _call_message(call: EndedCall, cost: Cost) -> MessageRow:
     if call.is_answered:
-        return MessageRow(call.message_id, MessageStatus.DELIVERED, "", "", "")
+        return MessageRow(call.message_id, MessageStatus.DELIVERED, "", "", "", *cost)
     return MessageRow(call.message_id, MessageStatus.FAILED, "", call.status, "")
 
 

@@ -193,10 +193,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 PROVIDERS = {
     "sandbox": "messaging.sandbox.Sandbox",
     "smtp": "messaging.smtp.Smtp",
-    "postmark": "messaging.mail_services.Postmark",
-    "mailgun": "messaging.mail_services.Mailgun",
-    "brevo": "messaging.mail_services.Brevo",
-    "sparkpost": "messaging.mail_services.SparkPost",
+    "anymail": "messaging.mail_services.Anymail",
     "telegram": "messaging.telegram.Telegram",
     "twilio_whatsapp": "messaging.twilio_whatsapp.TwilioWhatsapp",
 }

@@ -26,16 +26,29 @@ class ProviderForm(forms.Form):
         self.fields["provider"].choices = [(name, described(name)) for name in settings.PROVIDERS]  # type: ignore[attr-defined]
 
 
+class ServiceForm(forms.Form):
+    """The second one, where a provider stands for several services."""
+
+    provider = forms.CharField(widget=forms.HiddenInput)
+    service = forms.ChoiceField(label=gettext_lazy("Service"), widget=forms.RadioSelect)
+
+    def __init__(self, *args: Any, provider: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["provider"].initial = provider
+        self.fields["service"].choices = list(adapter_class(provider).services.items())  # type: ignore[attr-defined]
+
+
 def described(provider: str) -> str:
-    """A provider with the channels that it serves."""
+    """A provider with the channels that it serves, and the services that it stands for."""
     channels = ", ".join(str(Channel(channel).label) for channel in sorted(channels_of(provider)))
-    return f"{provider} – {channels}"
+    services = ", ".join(adapter_class(provider).services.values())
+    return f"{provider} – {channels}" + (f": {services}" if services else "")
 
 
 class AccountForm(TenantForm):
-    """`asks` are the credentials of the provider; `form_for` makes a class with a field for each."""
+    """`asks` are the credentials of the provider (at this service); `form_for` makes a class with a field for each."""
 
-    provider_name = ""
+    provider_name = service_name = ""
     asks: tuple[Credential, ...] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -71,7 +84,7 @@ class AccountForm(TenantForm):
     def _post_clean(self) -> None:
         if self.errors:
             return
-        self.instance.provider = self.provider_name
+        self.instance.provider, self.instance.service = self.provider_name, self.service_name
         self.instance.sandbox = self.provider_name == "sandbox"
         self.instance.credentials = self.cleaned_data["credentials"]
         super()._post_clean()
@@ -90,11 +103,12 @@ class AccountForm(TenantForm):
         return sorted(names)
 
 
-def form_for(provider: str) -> type[AccountForm]:
+def form_for(provider: str, service: str = "") -> type[AccountForm]:
     """Raises Refused `provider_unknown`."""
-    asks = adapter_class(provider).credentials
+    asks = adapter_class(provider).asks(service)
     fields = {PREFIX + credential.name: _field(credential) for credential in asks}
-    return type("AccountForm", (AccountForm,), {"provider_name": provider, "asks": asks, **fields})
+    told = {"provider_name": provider, "service_name": service, "asks": asks}
+    return type("AccountForm", (AccountForm,), {**told, **fields})
 
 
 def _field(credential: Credential) -> forms.Field:

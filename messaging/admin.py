@@ -12,7 +12,7 @@ from brokers.admin_verbs import HasVerbs, Verb, VerbForm
 from brokers.models import Broker
 from leads.admin.rules import SetsRules
 from leads.models import Lead
-from messaging.account_forms import PREFIX, ProviderForm, form_for
+from messaging.account_forms import PREFIX, AccountForm, ProviderForm, ServiceForm, form_for
 from messaging.account_verbs import VERBS
 from messaging.accounts import open_brokerage
 from messaging.inbound import replay
@@ -44,27 +44,40 @@ class ChannelAccountAdmin(HasVerbs):
 
     verbs = VERBS
     born = "created_at"
-    readonly_fields = ("provider", "webhook_address", "sandbox", "created_at")
-    list_display = ("__str__", "channel", "provider", "sender", "is_default", "is_active", "sandbox")
+    readonly_fields = ("provider", "service", "webhook_address", "sandbox", "created_at")
+    list_display = ("__str__", "channel", "provider", "service", "sender", "is_default", "is_active", "sandbox")
     list_filter = ("channel", "provider", "is_active", "sandbox")
     search_fields = ("name", "sender")
 
     def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """First the provider, then what it needs."""
+        """First the provider and its service, then what it needs."""
         chosen = ProviderForm(request.GET or None)
-        if chosen.is_valid():
-            return super().add_view(request, *args, **kwargs)
-        return self.verb_page(request, title=_("Which provider?"), form=chosen, method="get", submit=_("Continue"))
+        if not chosen.is_valid():
+            return self._asked(request, _("Which provider?"), chosen)
+        provider = chosen.cleaned_data["provider"]
+        if adapter_class(provider).services:
+            service = ServiceForm(request.GET if "service" in request.GET else None, provider=provider)
+            if not service.is_valid():
+                return self._asked(request, _("Which service?"), service)
+        return super().add_view(request, *args, **kwargs)
+
+    def _asked(self, request: HttpRequest, title: str, form: Any) -> HttpResponse:
+        return self.verb_page(request, title=title, form=form, method="get", submit=_("Continue"))
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        kwargs["form"] = form_for(self._provider(request, obj))
+        kwargs["form"] = self._form_class(request, obj)
         return super().get_form(request, obj, change=change, **kwargs)
 
-    def _provider(self, request: HttpRequest, obj: ChannelAccount | None) -> str:
-        return obj.provider if obj is not None else request.GET.get("provider", "sandbox")
+    def _form_class(self, request: HttpRequest, obj: ChannelAccount | None) -> type[AccountForm]:
+        if obj is not None:
+            return form_for(obj.provider, obj.service)
+        return form_for(self._provider(request), request.GET.get("service", ""))
+
+    def _provider(self, request: HttpRequest) -> str:
+        return request.GET.get("provider", "sandbox")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        asked = [f"{PREFIX}{credential.name}" for credential in form_for(self._provider(request, obj)).asks]
+        asked = [f"{PREFIX}{credential.name}" for credential in self._form_class(request, obj).asks]
         rest = ("sender", "rate", "is_default", "is_active")
         standing = () if obj is None else self.readonly_fields
         fields = ("name", "channel", *asked, *rest, *standing)
@@ -76,7 +89,7 @@ class ChannelAccountAdmin(HasVerbs):
         return fields if obj is None else (*fields, "channel")
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        adapter = adapter_class(self._provider(request, None))
+        adapter = adapter_class(self._provider(request))
         return {**super().get_changeform_initial_data(request), "rate": adapter.default_rate}
 
     def save_model(self, request: HttpRequest, obj: ChannelAccount, form: Any, change: bool) -> None:

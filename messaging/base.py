@@ -102,6 +102,8 @@ class Event:
     name: str = ""
     start: str = ""
     media: tuple[str, ...] = ()
+    # What the provider says a message of ours cost, in the currency of the account's prices; most say nothing.
+    cost: Decimal | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -119,6 +121,8 @@ class Adapter:
     """A provider over one ChannelAccount; used by many threads at once."""
 
     channels: ClassVar[frozenset[str]] = frozenset()
+    # Where one provider stands for several services: their names, by the word in `account.service`.
+    services: ClassVar[Mapping[str, str]] = {}
     # What its form asks for, in this order.
     credentials: ClassVar[tuple[Credential, ...]] = ()
     # Messages a second of a new account; None is as fast as the provider takes them.
@@ -128,6 +132,11 @@ class Adapter:
 
     def __init__(self, account: ChannelAccount) -> None:
         self.account = account
+
+    @classmethod
+    def asks(cls, service: str = "") -> tuple[Credential, ...]:
+        """The credentials that an account needs, at this service."""
+        return cls.credentials
 
     def send(self, envelope: Envelope) -> Outcome:
         """Hand one message to the provider. Never raises for what the provider says or does not say."""

@@ -148,7 +148,7 @@ def adapter(account: ChannelAccount) -> Adapter:
     known = _adapters.get(account.pk)
     if known is not None and known[0] is account:
         return known[2]
-    state = repr((account.provider, account.credentials, account.sender, account.name))
+    state = repr((account.provider, account.service, account.credentials, account.sender, account.name))
     with _adapters_lock:
         known = _adapters.get(account.pk)
         is_same = known is not None and known[1] == state

@@ -26,7 +26,8 @@ from messaging import optout
 from messaging.arrivals import follow_link, is_welcome, welcome
 from messaging.automatic import is_automatic_mail
 from messaging.base import Event
-from messaging.models import ACCEPTED, ChannelAccount, Direction, Message, MessageStatus, WebhookEvent
+from messaging.costs import late_cost
+from messaging.models import ACCEPTED, ON_THE_WAY, ChannelAccount, Direction, Message, MessageStatus, WebhookEvent
 from messaging.policy import address_of
 from messaging.providers import adapter_for
 from messaging.refusals import heed_refusal, record_opt_out
@@ -37,7 +38,6 @@ logger = logging.getLogger(__name__)
 LONGEST_EVENT_ID = 120
 
 # From where a message may go where: statuses never run backwards, and what was delivered has not failed.
-ON_THE_WAY = (MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.UNKNOWN)
 MAY_FOLLOW = {
     MessageStatus.SENT: ON_THE_WAY,
     MessageStatus.DELIVERED: (*ON_THE_WAY, MessageStatus.SENT),
@@ -308,7 +308,8 @@ def _apply_status(account: ChannelAccount, stored: WebhookEvent, event: Event, n
     if not _claim(stored, now):
         return
     moves = {"status": event.status, "code": event.code, "provider_id": _provider_id(event)}
-    has_moved = apply_status(message=message, now=now, **moves)
+    cost = late_cost(message, account, event.cost) if event.status in ACCEPTED else {}
+    has_moved = apply_status(message=message, now=now, cost=cost, **moves)
     if has_moved and event.status in ACCEPTED and message.sent_by_id is not None:
         record_written(lead=lead, at=message.created_at, now=now)
     if event.status == MessageStatus.FAILED:
@@ -317,8 +318,17 @@ def _apply_status(account: ChannelAccount, stored: WebhookEvent, event: Event, n
         heed_refusal(lead=lead, code=event.code, now=now, **where)
 
 
-def apply_status(*, message: Message, status: str, now: datetime, code: str = "", provider_id: str = "") -> bool:
-    """Move a sent message on, never backwards; whether it moved. The caller holds the lead."""
+def apply_status(
+    *,
+    message: Message,
+    status: str,
+    now: datetime,
+    code: str = "",
+    provider_id: str = "",
+    cost: Mapping[str, Any] | None = None,
+) -> bool:
+    """Move a sent message on, never backwards; whether it moved. `cost` are its columns of late_cost. The caller holds
+    the lead."""
     is_failed = status == MessageStatus.FAILED
     stamps: dict[str, Any] = {f"{status}_at": now, "error_code": code[:60] if is_failed else "", "error": ""}
     if status in (MessageStatus.DELIVERED, MessageStatus.READ):
@@ -327,6 +337,7 @@ def apply_status(*, message: Message, status: str, now: datetime, code: str = ""
         stamps["delivered_at"] = Coalesce("delivered_at", now)
     if provider_id:
         stamps["provider_id"] = provider_id
+    stamps |= cost or {}
     movable = Message.objects.filter(pk=message.pk, status__in=MAY_FOLLOW[MessageStatus(status)])
     return bool(movable.update(status=status, **stamps))
 

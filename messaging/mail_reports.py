@@ -40,17 +40,31 @@ REJECTIONS = {
     "spam": "blocked",
 }
 # By each service's own word: that nobody is at the address (a full mailbox or a filter is something else), and what it
-# remembers of earlier mails.
-BOUNCES = {
-    "HardBounce": "invalid_address",  # Postmark
-    "hard_bounce": "invalid_address",  # Brevo
-    "invalid_email": "invalid_address",
-    "bounce": "invalid_address",  # Mailgun
-    "suppress-bounce": "invalid_address",
-    "suppress-unsubscribe": "unsubscribed",
-    "suppress-complaint": "blocked",
-    "10": "invalid_address",  # SparkPost's bounce classes
-    "30": "invalid_address",
+# remembers of earlier mails. Where the word stands in its report, and what it means.
+NOBODY = "invalid_address"
+BOUNCES: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
+    "brevo": (("event",), {"hard_bounce": NOBODY, "invalid_email": NOBODY}),
+    "mailersend": (("data.type",), {"hard_bounced": NOBODY}),
+    "mailgun": (
+        ("event-data.reason",),
+        {
+            "bounce": NOBODY,
+            "suppress-bounce": NOBODY,
+            "suppress-unsubscribe": "unsubscribed",
+            "suppress-complaint": "blocked",
+        },
+    ),
+    "mailjet": (("hard_bounce",), {"True": NOBODY}),
+    "mailtrap": (("event",), {"bounce": NOBODY}),
+    "mandrill": (("event",), {"hard_bounce": NOBODY}),
+    "postmark": (("Type", "SuppressionReason"), {"HardBounce": NOBODY}),
+    "resend": (("data.bounce.type",), {"Permanent": NOBODY}),
+    "sendgrid": (("type",), {"bounce": NOBODY}),
+    "sparkpost": (("msys.*.bounce_class",), {"10": NOBODY, "30": NOBODY}),
+    "unisender_go": (
+        ("delivery_info.delivery_status",),
+        {"err_user_unknown": NOBODY, "err_user_inactive": NOBODY, "err_domain_inactive": NOBODY},
+    ),
 }
 # Of a mail's text, in signs: a book is no answer.
 LONGEST_TEXT = 200_000
@@ -63,18 +77,24 @@ QUOTE = re.compile(
 
 def as_payload(events: Iterable[AnymailTrackingEvent | AnymailInboundEvent]) -> dict[str, Any]:
     """Anymail's events as JSON, which is what is stored."""
-    return {"events": [_received(event) if hasattr(event, "message") else _reported(event) for event in events]}
+    told = [event for event in events if event is not None]
+    return {"events": [_received(event) if hasattr(event, "message") else _reported(event) for event in told]}
 
 
-def events_of(payload: Mapping[str, Any]) -> list[Event]:
-    return [event for told in payload["events"] for event in _events(told)]
+def events_of(payload: Mapping[str, Any], service: str) -> list[Event]:
+    return [event for told in payload["events"] for event in _events(told, service)]
 
 
-def _events(told: Mapping[str, Any]) -> list[Event]:
+def own_tag(message_id: int) -> str:
+    """Our message's id for services that carry nothing else of ours."""
+    return f"{OWN_ID}-{message_id}"
+
+
+def _events(told: Mapping[str, Any], service: str) -> list[Event]:
     """One, none, or two where a report says both what became of a mail and that somebody wants no more of them."""
     if told["type"] == "inbound":
         return [_inbound(told)]
-    code = _code(told)
+    code = _code(told, service)
     found = [] if told["type"] in NO_NEWS else [_status(told, code)]
     return [*found, _revoked(told, code)] if code in OPT_OUTS and told["recipient"] else found
 
@@ -86,12 +106,17 @@ def _reported(event: AnymailTrackingEvent) -> dict[str, Any]:
         "event_id": _text(event.event_id),
         "at": event.timestamp.isoformat() if event.timestamp else "",
         "message_id": _text(event.message_id),
-        "own_id": _text((event.metadata or {}).get(OWN_ID)),
+        "own_id": _text((event.metadata or {}).get(OWN_ID)) or _tagged(event.tags or ()),
         "recipient": _text(event.recipient),
         "reject_reason": _text(event.reject_reason),
         "words": _text(event.mta_response or event.description),
         "raw": dict(raw.items()) if isinstance(raw, Mapping) else {},
     }
+
+
+def _tagged(tags: Iterable[Any]) -> str:
+    head = own_tag(0)[:-1]
+    return next((str(tag).removeprefix(head) for tag in tags if str(tag).startswith(head)), "")
 
 
 def _received(event: AnymailInboundEvent) -> dict[str, Any]:
@@ -173,20 +198,25 @@ def _own_id(told: Mapping[str, Any]) -> int | None:
     return int(told["own_id"]) if told["own_id"].isdecimal() and len(told["own_id"]) < 19 else None
 
 
-def _code(told: Mapping[str, Any]) -> str:
+def _code(told: Mapping[str, Any], service: str) -> str:
     """Why it failed, or that somebody objected; '' for everything else."""
     if told["type"] == "bounced":
-        return next((BOUNCES[word] for word in _own_words(told["raw"]) if word in BOUNCES), "bounced")
+        paths, meanings = BOUNCES.get(service, ((), {}))
+        words = [word for path in paths for word in _words_at(told["raw"], path.split("."))]
+        return next((meanings[word] for word in words if word in meanings), "bounced")
     if told["type"] in ("rejected", "failed"):
         return REJECTIONS.get(told["reject_reason"], told["type"])
     return OBJECTIONS.get(told["type"], "")
 
 
-def _own_words(raw: Mapping[str, Any]) -> list[str]:
-    """How the service itself calls what happened."""
-    inner = raw.get("event-data") or next(iter((raw.get("msys") or {}).values()), None) or {}
-    keys = ("Type", "SuppressionReason", "event", "reason", "bounce_class")
-    return [str(part[key]) for part in (raw, inner) for key in keys if key in part]
+def _words_at(raw: Any, path: list[str]) -> list[str]:
+    """What stands at a path; `*` is every name."""
+    if not path:
+        return [str(raw)]
+    if not isinstance(raw, Mapping):
+        return []
+    inner = raw.values() if path[0] == "*" else [raw[path[0]]] if path[0] in raw else []
+    return [word for one in inner for word in _words_at(one, path[1:])]
 
 
 def _text(value: Any) -> str:

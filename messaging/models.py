@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from brokers.models import TenantModel, TenantQuerySet, User
 from leads.models.history import LooseTenantModel
 from messaging.fields import EncryptedJSONField
+from messaging.prices import valid_prices
 from templates_app.models import Channel, Purpose
 
 
@@ -22,6 +23,8 @@ class ChannelAccount(TenantModel):
 
     channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
     provider = models.CharField(_("provider"), max_length=30)
+    # Where one provider stands for several: the word of Adapter.services.
+    service = models.CharField(_("service"), max_length=30, blank=True, editable=False, db_default="", default="")
     name = models.CharField(_("name"), max_length=100, blank=True)
     credentials = EncryptedJSONField(_("credentials"), default=dict, blank=True)
     sender = models.CharField(
@@ -35,6 +38,8 @@ class ChannelAccount(TenantModel):
         blank=True,
         help_text=_("Empty: as fast as the provider takes them"),
     )
+    # What one message costs, as messaging.prices.Prices reads it. Editing it rewrites no cost of the past.
+    prices = models.JSONField(_("prices"), default=dict, blank=True, db_default={}, validators=[valid_prices])
     # Part of the address to which its provider reports; whoever knows it still has to sign.
     webhook_token = models.CharField(
         _("webhook token"), max_length=43, unique=True, default=new_webhook_token, editable=False
@@ -65,7 +70,7 @@ class ChannelAccount(TenantModel):
         ]
 
     def __str__(self) -> str:
-        return self.name or f"{self.get_channel_display()} · {self.provider}"
+        return self.name or f"{self.get_channel_display()} · {self.service or self.provider}"
 
 
 class MessageStatus(models.TextChoices):
@@ -80,6 +85,8 @@ class MessageStatus(models.TextChoices):
     RECEIVED = "received", _("received")
 
 
+# Of these nobody knows yet whether the provider has them.
+ON_THE_WAY = [MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.UNKNOWN]
 ACCEPTED = [MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.READ]
 
 
@@ -130,7 +137,9 @@ class Message(LooseTenantModel):
     basis = models.JSONField(_("why it was allowed"), default=dict, blank=True)
     error_code = models.CharField(_("error code"), max_length=60, blank=True)
     error = models.TextField(_("error"), blank=True)
+    # By the account's prices when the provider accepted it, or as the provider told; null where nobody knows.
     cost = models.DecimalField(_("cost"), max_digits=12, decimal_places=6, null=True, blank=True)
+    currency = models.CharField(_("currency of the cost"), max_length=3, blank=True, default="", db_default="")
     sandbox = models.BooleanField(_("sandbox"), default=False)
     sent_by = models.ForeignKey(
         User,

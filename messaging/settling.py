@@ -2,14 +2,17 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple
 
 from leads.models import Lead
 from messaging import sql
-from messaging.base import Outcome, OutcomeKind
+from messaging.base import Envelope, Outcome, OutcomeKind
+from messaging.costs import Cost, cost_by, prices_of
 from messaging.dispatching import CANCELLED, Sending
 from messaging.models import Message, MessageStatus
 from messaging.policy import CALL
+from messaging.prices import Prices
 from messaging.refusals import TELLING_CODES, heed_refusal
 from messaging.slots import hold_accounts
 
@@ -31,12 +34,16 @@ class MessageRow(NamedTuple):
     provider_id: str
     code: str
     error: str
+    cost: Decimal | None = None
+    currency: str = ""
 
 
 def write_outcomes(outcomes: Sequence[tuple[Sending, Outcome]], now: datetime) -> set[int]:
     """Write what became of the messages; the ids of those written. Of the others their provider told before us. The
     leads must be locked."""
-    rows = [_message_row(sending, outcome) for sending, outcome in outcomes]
+    accounts = {sending.account.pk: sending.account for sending, _outcome in outcomes}
+    prices = {pk: prices_of(account) for pk, account in accounts.items()}
+    rows = [_message_row(sending, outcome, prices[sending.account.pk]) for sending, outcome in outcomes]
     contacted = {sending.lead_id for sending, outcome in outcomes if outcome.kind == OutcomeKind.ACCEPTED}
     return write_rows(rows, contacted, now)
 
@@ -60,7 +67,7 @@ def write_off(message_ids: Collection[int], now: datetime) -> None:
     )
 
 
-def _message_row(sending: Sending, outcome: Outcome) -> MessageRow:
+def _message_row(sending: Sending, outcome: Outcome, prices: Prices) -> MessageRow:
     status = MESSAGE_STATUS[outcome.kind]
     if outcome.kind == OutcomeKind.ACCEPTED and sending.envelope.channel == CALL:
         status = MessageStatus.SENDING  # until the call has ended
@@ -68,7 +75,14 @@ def _message_row(sending: Sending, outcome: Outcome) -> MessageRow:
         status = MessageStatus.DELIVERED
     if outcome.code == CANCELLED:
         status = MessageStatus.CANCELLED
-    return MessageRow(sending.envelope.message_id, status, outcome.provider_id, outcome.code, outcome.error)
+    is_paid = outcome.kind == OutcomeKind.ACCEPTED and sending.envelope.channel != CALL
+    cost = _cost(sending.envelope, prices) if is_paid else Cost()
+    return MessageRow(sending.envelope.message_id, status, outcome.provider_id, outcome.code, outcome.error, *cost)
+
+
+def _cost(envelope: Envelope, prices: Prices) -> Cost:
+    about = {"channel": envelope.channel, "address": envelope.address, "purpose": envelope.purpose}
+    return cost_by(prices, is_own_words=envelope.window_open, **about)
 
 
 def _hold_accounts(outcomes: Sequence[tuple[Sending, Outcome]], now: datetime) -> None:

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods
 
 from messaging.base import Adapter, Event
 from messaging.inbound import receive_event
@@ -39,11 +39,14 @@ def webhook_url(account: ChannelAccount) -> str:
 
 
 @csrf_exempt
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @transaction.non_atomic_requests
 def webhook(request: HttpRequest, provider: str, token: str) -> HttpResponse:
     """200 for what was applied, was known already or concerns nobody here; 403 for a bad signature or address; 400 for
-    what cannot be read, 413 for what is too long; our own bug is a 500, after which the provider tries again."""
+    what cannot be read, 413 for what is too long; our own bug is a 500, after which the provider tries again. Some look
+    whether there is a door before they take its address; that tells and changes nothing."""
+    if request.method != "POST":
+        return HttpResponse()
     account = ChannelAccount.objects.select_related("broker").filter(provider=provider, webhook_token=token).first()
     if account is None:
         return HttpResponse(status=403)

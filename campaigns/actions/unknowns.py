@@ -18,6 +18,7 @@ from campaigns.models import LEFT_UNKNOWN, NOT_RESENT, RESENDING, UNSETTLED, Cam
 from campaigns.reasons import explained
 from messaging.base import Envelope
 from messaging.clock import Clock
+from messaging.costs import late_cost
 from messaging.dispatching import SEND_LEASE, dispatch_all
 from messaging.models import ChannelAccount, Direction, Message, MessageStatus
 from messaging.policy import CALL, judge
@@ -38,10 +39,12 @@ def confirm_delivered(*, log: CampaignLog, now: datetime, by: User | None = None
     if current.reason == NOT_RESENT or current.message_id is None:
         raise Refused("not_unknown", _("You said that it did not arrive; send it again, or leave it."))
     _keep_word(current, DELIVERED, now, by)
-    Message.objects.filter(pk=current.message_id).update(
-        status=MessageStatus.SENT, sent_at=now, failed_at=None, error_code="", error=""
+    message = Message.objects.select_related("account").get(pk=current.message_id)
+    cost = late_cost(message, message.account) if message.account else {}
+    Message.objects.filter(pk=message.pk).update(
+        status=MessageStatus.SENT, sent_at=now, failed_at=None, error_code="", error="", **cost
     )
-    correct([Correction(current.pk, current.message_id, LogStatus.SENT, "")], now)
+    correct([Correction(current.pk, message.pk, LogStatus.SENT, "")], now)
     return CampaignLog.objects.get(pk=current.pk)
 
 

@@ -70,14 +70,16 @@ WITH stamped AS (
 )
 UPDATE messaging_message m
 SET status = o.status, provider_id = CASE WHEN o.provider_id = '' THEN m.provider_id ELSE o.provider_id END,
-    error_code = o.code, error = o.error,
+    error_code = o.code, error = o.error, cost = coalesce(o.cost, m.cost),
+    currency = CASE WHEN o.cost IS NULL THEN m.currency ELSE o.currency END,
     sent_at = CASE WHEN o.status IN ('sent', 'delivered') THEN coalesce(m.sent_at, %(now)s) ELSE m.sent_at END,
     delivered_at = CASE WHEN o.status = 'delivered' THEN %(now)s ELSE m.delivered_at END,
     failed_at = CASE WHEN o.status = 'failed' THEN %(now)s ELSE m.failed_at END,
     cancelled_at = CASE WHEN o.status = 'cancelled' THEN %(now)s ELSE m.cancelled_at END,
     unknown_at = CASE WHEN o.status = 'unknown' THEN %(now)s ELSE m.unknown_at END
-FROM unnest(%(message)b::bigint[], %(status)b::text[], %(provider_id)b::text[], %(code)b::text[], %(error)b::text[])
-     AS o(message_id, status, provider_id, code, error)
+FROM unnest(%(message)b::bigint[], %(status)b::text[], %(provider_id)b::text[], %(code)b::text[], %(error)b::text[],
+            %(cost)b::numeric[], %(currency)b::text[])
+     AS o(message_id, status, provider_id, code, error, cost, currency)
 WHERE m.id = o.message_id AND m.status IN ('queued', 'sending', 'unknown')
 RETURNING m.id
 """

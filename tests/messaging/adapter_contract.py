@@ -56,6 +56,11 @@ class Stage:
     longest: int | None = None
 
 
+def headers_forged(post: Mapping[str, Any], forgery: str) -> dict[str, Any]:
+    """The same call with this in place of its signature, or with `none`."""
+    return {**post, "headers": {} if forgery == "none" else dict.fromkeys(post["headers"], forgery)}
+
+
 @dataclass(frozen=True)
 class Webhook:
     """What the provider posts when somebody writes, and how it signs that: fields of `Client.post`."""
@@ -65,6 +70,7 @@ class Webhook:
     inbound: Callable[[str, str, str], Mapping[str, Any]]  # event id, address, text
     post: Callable[[ChannelAccount, Mapping[str, Any]], dict[str, Any]]
     address: str = "4711"
+    forged: Callable[[Mapping[str, Any], str], dict[str, Any]] = headers_forged
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,11 @@ class Contestant:
     stage: Callable[[], AbstractContextManager[Stage]]
     words: tuple[str, ...]
     webhook: Webhook | None = field(default=None)
+    service: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.service or self.provider
 
 
 # Patience is for busy machines; only who is to give up has little of it.

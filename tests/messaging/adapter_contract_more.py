@@ -1,5 +1,8 @@
-"""More contestants of the adapter contract: WhatsApp through Twilio, and e-mail through Postmark."""
+"""More contestants of the adapter contract: WhatsApp through Twilio, and e-mail through mail services: Postmark, which
+shows a secret with what it reports, and Mailgun, which signs."""
 
+import hashlib
+import hmac
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,15 +12,15 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.test import override_settings
 
-from messaging.mail_services import Postmark
+from messaging.mail_services import Anymail
 from messaging.models import ChannelAccount
 from messaging.twilio_whatsapp import LONGEST_TEXT, TwilioWhatsapp
 from messaging.webhooks import webhook_url
 from tests.messaging.adapter_contract import HASTY, NOWHERE, Contestant, Stage, Webhook
-from tests.peers.mail_service import TOKEN, basic, postmark_peer
+from tests.peers.mail_service import TOKEN, basic, mail_peer
 from tests.peers.twilio import ACCOUNT_SID, AUTH_TOKEN, FORM, callback, twilio_peer
 
-PHONE, SECRET = "+56987654321", "embudo:a-long-random-word"
+PHONE, SECRET, KEY = "+56987654321", "embudo:a-long-random-word", "signing-key"
 TWILIO = {"account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN}
 TWILIO_WORDS = {
     "accept": "accept",
@@ -32,18 +35,19 @@ TWILIO_WORDS = {
     "broken": "accept_then_500",
     "garbage": "no_json",
 }
-POSTMARK_WORDS = {
+MAIL_WORDS = {
     "accept": "accept",
-    "permanent": "wrong_sender",
-    "nobody": "invalid",
+    "permanent": "http_422",
     "temporary": "too_many",
     "busy": "too_many",
-    "stranger": "unpaid",
+    "stranger": "http_402",
     "timeout": "accept_then_silence",
     "cut": "accept_then_cut",
-    "broken": "broken",
+    "broken": "http_503",
     "garbage": "no_json",
 }
+# What only Postmark tells apart.
+POSTMARK_WORDS = MAIL_WORDS | {"nobody": "invalid"}
 
 
 @contextmanager
@@ -73,18 +77,18 @@ def twilio_post(account: ChannelAccount, payload: Mapping[str, Any]) -> dict[str
 
 
 @contextmanager
-def on_postmark() -> Iterator[Stage]:
-    with postmark_peer() as peer:
-        given = {"server_token": TOKEN, "api_url": peer.web.url}
+def at_mail_service(service: str, key: str, words: Mapping[str, str]) -> Iterator[Stage]:
+    with mail_peer(service) as peer:
+        given = {key: TOKEN, "api_url": peer.web.url}
         account = ChannelAccount(
-            channel="email", provider="postmark", sender="hola@aurora.example", credentials=dict(given)
+            channel="email", provider="anymail", service=service, sender="hola@aurora.example", credentials=dict(given)
         )
-        stage = Stage(Postmark(account), "ana@example.com", lambda word: None, lambda: peer.texts, (TOKEN,))
+        stage = Stage(Anymail(account), "ana@example.com", lambda word: None, lambda: peer.texts, (TOKEN,))
 
         def says(word: str) -> None:
             account.credentials = given | ({"api_url": NOWHERE} if word == "closed" else {})
-            peer.word = POSTMARK_WORDS.get(word, "accept")
-            stage.adapter = Postmark(account)
+            peer.word = words.get(word, "accept")
+            stage.adapter = Anymail(account)
             if word == "timeout":
                 stage.adapter.waits = (5.0, HASTY)  # type: ignore[misc]
 
@@ -106,6 +110,27 @@ def postmark_post(account: ChannelAccount, payload: Mapping[str, Any]) -> dict[s
     return {"data": json.dumps(payload), "content_type": "application/json", "headers": basic(SECRET)}
 
 
+def mailgun_message(event_id: str, address: str, text: str) -> dict[str, Any]:
+    headers = [["From", f"Ana <{address}>"], ["Message-Id", f"<{event_id}@mail.example>"], ["Subject", "Re"]]
+    told = {"sender": address, "recipient": "hola@aurora.example", "body-plain": text, "stripped-text": text}
+    return told | {"message-headers": json.dumps(headers)}
+
+
+def mailgun_post(account: ChannelAccount, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Mailgun's signature stands in the form."""
+    mark = hmac.new(KEY.encode(), b"1788000000t1", hashlib.sha256).hexdigest()
+    signature = {"timestamp": "1788000000", "token": "t1", "signature": mark}
+    return {"data": urlencode(payload | signature), "content_type": FORM}
+
+
+def forged_by_mailgun(post: Mapping[str, Any], forgery: str) -> dict[str, Any]:
+    return {**post, "data": "&".join(_with_mark(part, forgery) for part in post["data"].split("&"))}
+
+
+def _with_mark(part: str, mark: str) -> str:
+    return f"signature={mark}" if part.startswith("signature=") and mark != "none" else part.replace("signature=", "x=")
+
+
 MORE = [
     Contestant(
         provider="twilio_whatsapp",
@@ -114,9 +139,24 @@ MORE = [
         webhook=Webhook("whatsapp", TWILIO, whatsapp_message, twilio_post, PHONE),
     ),
     Contestant(
-        provider="postmark",
-        stage=on_postmark,
+        provider="anymail",
+        service="postmark",
+        stage=lambda: at_mail_service("postmark", "server_token", POSTMARK_WORDS),
         words=(*POSTMARK_WORDS, "closed"),
         webhook=Webhook("email", {"webhook_secret": SECRET}, postmark_message, postmark_post, "ana@example.com"),
+    ),
+    Contestant(
+        provider="anymail",
+        service="mailgun",
+        stage=lambda: at_mail_service("mailgun", "api_key", MAIL_WORDS),
+        words=(*MAIL_WORDS, "closed"),
+        webhook=Webhook(
+            "email",
+            {"webhook_signing_key": KEY},
+            mailgun_message,
+            mailgun_post,
+            "ana@example.com",
+            forged=forged_by_mailgun,
+        ),
     ),
 ]

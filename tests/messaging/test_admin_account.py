@@ -54,15 +54,41 @@ def test_first_question_is_the_provider(browser: Client) -> None:
     assert 'name="sender"' not in page
 
 
-@pytest.mark.parametrize("provider", sorted(settings.PROVIDERS))
-def test_form_asks_for_what_the_provider_needs_and_says_where_it_is_found(browser: Client, provider: str) -> None:
-    page = browser.get(f"{admin_url(ChannelAccount, 'add')}?provider={provider}")
+EVERY = [(provider, service) for provider in settings.PROVIDERS for service in adapter_class(provider).services or [""]]
+
+
+@pytest.mark.parametrize(("provider", "service"), EVERY)
+def test_form_asks_for_what_the_provider_needs_and_says_where_it_is_found(
+    browser: Client, provider: str, service: str
+) -> None:
+    page = browser.get(f"{admin_url(ChannelAccount, 'add')}?provider={provider}&service={service}")
     form = page.context["adminform"].form
     adapter = adapter_class(provider)
     asked = [name.removeprefix("credential_") for name in form.fields if name.startswith("credential_")]
-    assert asked == [credential.name for credential in adapter.credentials]
+    assert asked == [credential.name for credential in adapter.asks(service)]
     assert [name for name in asked if not form.fields[f"credential_{name}"].help_text] == []
     assert {channel for channel, _label in form.fields["channel"].choices} == set(adapter.channels)
+
+
+@pytest.mark.parametrize("query", ["", "&service=pigeon"])
+def test_provider_of_several_services_is_asked_which(browser: Client, query: str) -> None:
+    page = browser.get(f"{admin_url(ChannelAccount, 'add')}?provider=anymail{query}").content.decode()
+    assert [word for word in adapter_class("anymail").services if f'value="{word}"' not in page] == []
+    assert ('name="provider" value="anymail"' in page, 'name="sender"' in page) == (True, False)
+
+
+def test_account_keeps_the_service_it_was_opened_for(browser: Client) -> None:
+    url = f"{admin_url(ChannelAccount, 'add')}?provider=anymail&service=postmark"
+    given = {"name": "mail", "channel": "email", "sender": "hola@example.com", "credential_server_token": "s3cr3t"}
+    assert saved(browser, url, **given).status_code == 302
+    account = ChannelAccount.objects.get(name="mail")
+    assert (account.provider, account.service, account.credentials) == (
+        "anymail",
+        "postmark",
+        {"server_token": "s3cr3t"},
+    )
+    page = browser.get(admin_url(ChannelAccount, "change", account.pk)).content.decode()
+    assert ("s3cr3t" in page, "credential_message_stream" in page, "postmark" in page) == (False, True, True)
 
 
 def test_secret_is_never_shown_and_stays_when_nothing_is_typed(browser: Client) -> None:

@@ -29,10 +29,10 @@ Deliver = Callable[..., int]
 
 @pytest.fixture
 def accounts(broker: Broker, now: datetime) -> Accounts:
-    def make(provider: str) -> ChannelAccount:
-        proof = {"webhook_signing_key": KEY} if provider == "mailgun" else {"webhook_secret": SECRET}
-        values: dict[str, Any] = {"broker": broker, "channel": "email", "provider": provider, "created_at": now}
-        return ChannelAccount.objects.create(sender="hola@aurora.example", credentials=proof, **values)
+    def make(service: str) -> ChannelAccount:
+        proof = {"webhook_signing_key": KEY} if service == "mailgun" else {"webhook_secret": SECRET}
+        values: dict[str, Any] = {"broker": broker, "channel": "email", "provider": "anymail", "created_at": now}
+        return ChannelAccount.objects.create(sender="hola@aurora.example", service=service, credentials=proof, **values)
 
     return make
 
@@ -41,7 +41,7 @@ def accounts(broker: Broker, now: datetime) -> Accounts:
 def deliver(client: Client, settings: LazySettings) -> Deliver:
     def send(account: ChannelAccount, body: Any, secret: str = SECRET) -> int:
         path = webhook_url(account).removeprefix(settings.PUBLIC_URL)
-        headers = {} if account.provider == "mailgun" else basic(secret)
+        headers = {} if account.service == "mailgun" else basic(secret)
         return client.post(path, json.dumps(body), content_type="application/json", headers=headers).status_code
 
     return send

@@ -43,7 +43,8 @@ def test_complaint_about_a_mail_takes_the_permission_back(
     account = ChannelAccount.objects.create(
         broker=lead.broker,
         channel="email",
-        provider="postmark",
+        provider="anymail",
+        service="postmark",
         credentials={"webhook_secret": SECRET},
         created_at=now,
     )
