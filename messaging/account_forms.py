@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from brokers.admin_base import TenantForm
 from messaging.base import Credential
 from messaging.fields import Unreadable
+from messaging.price_fields import prices_field
 from messaging.providers import adapter_class, adapter_for, channels_of
 from templates_app.models import Channel
 
@@ -54,6 +55,8 @@ class AccountForm(TenantForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         stored = self.instance.credentials
+        if "prices" in self.fields and self.instance.broker_id:
+            self.fields["prices"].widget.currency = self.instance.broker.currency
         for credential in self.asks:
             if not credential.is_secret:
                 self.initial[PREFIX + credential.name] = stored.get(credential.name, "")
@@ -107,8 +110,16 @@ def form_for(provider: str, service: str = "") -> type[AccountForm]:
     """Raises Refused `provider_unknown`."""
     asks = adapter_class(provider).asks(service)
     fields = {PREFIX + credential.name: _field(credential) for credential in asks}
-    told = {"provider_name": provider, "service_name": service, "asks": asks}
+    told: dict[str, Any] = {"provider_name": provider, "service_name": service, "asks": asks}
+    if channel := priced_channel(provider):
+        told["prices"] = prices_field(channel)
     return type("AccountForm", (AccountForm,), {**told, **fields})
+
+
+def priced_channel(provider: str) -> str:
+    """The channel whose prices its form asks for; '' for the sandbox, which costs nothing."""
+    channels = sorted(channels_of(provider))
+    return channels[0] if provider != "sandbox" and len(channels) == 1 else ""
 
 
 def _field(credential: Credential) -> forms.Field:

@@ -12,7 +12,7 @@ from brokers.admin_verbs import HasVerbs, Verb, VerbForm
 from brokers.models import Broker
 from leads.admin.rules import SetsRules
 from leads.models import Lead
-from messaging.account_forms import PREFIX, AccountForm, ProviderForm, ServiceForm, form_for
+from messaging.account_forms import PREFIX, AccountForm, ProviderForm, ServiceForm, form_for, priced_channel
 from messaging.account_verbs import VERBS
 from messaging.accounts import open_brokerage
 from messaging.inbound import replay
@@ -78,7 +78,8 @@ class ChannelAccountAdmin(HasVerbs):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         asked = [f"{PREFIX}{credential.name}" for credential in self._form_class(request, obj).asks]
-        rest = ("sender", "rate", "is_default", "is_active")
+        prices = ("prices",) if priced_channel(obj.provider if obj else self._provider(request)) else ()
+        rest = ("sender", "rate", *prices, "is_default", "is_active")
         standing = () if obj is None else self.readonly_fields
         fields = ("name", "channel", *asked, *rest, *standing)
         broker = (BROKER,) if self._shows_broker(request) else ()

@@ -4,7 +4,8 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -14,6 +15,7 @@ from campaigns.actions import SETTINGS, create_campaign, edit_campaign, save_ste
 from campaigns.admin.measuring import comparison
 from campaigns.admin.steps import StepFormSet, StepInline, checked_condition, condition_help
 from campaigns.admin.verbs import VERBS
+from campaigns.costs import spent, told_spent
 from campaigns.models import Campaign, CampaignStatus
 from leads.filters import LeadFilter
 
@@ -43,14 +45,8 @@ class CampaignAdmin(HasVerbs):
         gettext_lazy("Where it stands"),
         {
             "fields": (
-                "status",
-                "version",
-                "enrolled_count",
-                "comparison",
-                "activated_at",
-                "paused_at",
-                "created_by",
-                "created_at",
+                *("status", "version", "enrolled_count", "comparison", "sent_and_spent"),
+                *("activated_at", "paused_at", "created_by", "created_at"),
             )
         },
     )
@@ -62,6 +58,10 @@ class CampaignAdmin(HasVerbs):
     def get_fieldsets(self, request: HttpRequest, obj: Campaign | None = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
         return fieldsets if obj is None else [*fieldsets, self.standing]
+
+    @admin.display(description=gettext_lazy("sent and spent"))
+    def sent_and_spent(self, row: Campaign) -> str:
+        return format_html_join(mark_safe("<br>"), "{}", ((line,) for line in told_spent(spent(row))))
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)

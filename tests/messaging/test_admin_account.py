@@ -217,3 +217,85 @@ def test_test_message_is_not_sent_to_somebody_who_objected(browser: Client, auro
         url = admin_url(ChannelAccount, "test", an_account(aurora, peer).pk)
         answer = browser.post(url, {"address": "no@example.com"}, follow=True)
     assert (len(said(answer)), peer.recipients) == (1, [])
+
+
+def test_sandbox_has_no_prices(browser: Client) -> None:
+    page = browser.get(f"{admin_url(ChannelAccount, 'add')}?provider=sandbox")
+    assert "prices" not in page.context["adminform"].form.fields
+
+
+def test_price_of_a_mail_is_one_for_all(browser: Client) -> None:
+    assert add(browser, **{"prices-currency": "usd", "prices-message": "0,0012"}).status_code == 302
+    stored = {"currency": "USD", "prices": {"": {"message": "0.0012"}}}
+    account = ChannelAccount.objects.get(name="mail")
+    assert account.prices == stored
+    saved(browser, admin_url(ChannelAccount, "change", account.pk), sender="otra@example.com")
+    account.refresh_from_db()
+    assert (account.prices, account.sender) == (stored, "otra@example.com")
+
+
+def a_whatsapp_account(aurora: Brokerage, **prices: object) -> str:
+    """The address of its page."""
+    told = {"provider": "twilio_whatsapp", "name": "wa", "sender": "+14155238886", "prices": prices}
+    credentials = {"account_sid": "AC" + "0" * 32, "auth_token": "0" * 32}
+    account = ChannelAccount.objects.create(
+        broker=aurora.broker,
+        channel="whatsapp",
+        credentials=credentials,
+        created_at=NOW,
+        **told,  # type: ignore[misc]
+    )
+    return admin_url(ChannelAccount, "change", account.pk)
+
+
+def priced(browser: Client, url: str, **fields: Any) -> Any:
+    return browser.post(url, form_data(browser.get(url)) | {f"prices-{name}": value for name, value in fields.items()})
+
+
+def test_prices_on_whatsapp_are_by_destination_and_kind(browser: Client, aurora: Brokerage) -> None:
+    """The first line is for everywhere else, and lines that are empty say nothing."""
+    url = a_whatsapp_account(aurora)
+    lines = {"to": ["CL", "", "+51 9"], "own_words": ["0", "", "", ""], "utility": ["0.02", "", "", ""]}
+    answer = priced(browser, url, currency="USD", **lines, marketing=["0.1", "0.09", "", "0.07"])
+    assert answer.status_code == 302
+    assert ChannelAccount.objects.get(name="wa").prices == {
+        "currency": "USD",
+        "prices": {
+            "": {"own_words": "0", "marketing": "0.1", "utility": "0.02"},
+            "+56": {"marketing": "0.09"},
+            "+519": {"marketing": "0.07"},
+        },
+    }
+
+
+def test_prices_are_shown_as_they_are_stored(browser: Client, aurora: Brokerage) -> None:
+    table = {"currency": "EUR", "prices": {"": {"marketing": "0.1"}, "+56": {"marketing": "0.09"}}}
+    url = a_whatsapp_account(aurora, **table)
+    given = form_data(browser.get(url))
+    assert (given["prices-currency"], given["prices-to"]) == (["EUR"], ["+56", "", "", ""])
+    assert given["prices-marketing"] == ["0.1", "0.09", "", "", ""]
+    browser.post(url, given)
+    assert ChannelAccount.objects.get(name="wa").prices == table
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"currency": "", "marketing": ["1"]}, "The currency is missing: three letters, such as USD."),
+        ({"currency": "$", "marketing": ["1"]}, "The currency is missing: three letters, such as USD."),
+        ({"marketing": ["cheap"]}, "cheap is no price; use a number such as 0.05, with six decimals at most"),
+        ({"to": ["Chile"], "marketing": ["", "1"]}, "Chile is no prefix such as +56, and no country such as CL"),
+        ({"to": ["+56", "CL"], "marketing": ["", "1", "2"]}, "There are two lines for +56."),
+        ({"to": ["+56"], "marketing": ["", ""]}, "There is no price for +56."),
+        ({"to": [""], "marketing": ["", "1"]}, "A price stands in a line without a destination."),
+    ],
+)
+def test_price_that_is_wrong_is_said_and_what_was_typed_stays(
+    browser: Client, aurora: Brokerage, fields: dict[str, Any], fault: str
+) -> None:
+    empty = {"currency": "USD", "own_words": [""] * 4, "utility": [""] * 4, "to": [""] * 3}
+    answer = priced(browser, a_whatsapp_account(aurora), **empty | fields)
+    assert errors(answer) == {"prices": [fault]}
+    typed = form_data(answer)["prices-marketing"]
+    assert typed[: len(fields["marketing"])] == fields["marketing"]
+    assert ChannelAccount.objects.get(name="wa").prices == {}
