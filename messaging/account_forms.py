@@ -55,8 +55,6 @@ class AccountForm(TenantForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         stored = self.instance.credentials
-        if "prices" in self.fields and self.instance.broker_id:
-            self.fields["prices"].widget.currency = self.instance.broker.currency
         for credential in self.asks:
             if not credential.is_secret:
                 self.initial[PREFIX + credential.name] = stored.get(credential.name, "")

@@ -29,17 +29,16 @@ class PricesWidget(forms.Widget):
 
     template_name = "messaging/prices.html"
 
-    def __init__(self, channel: str, currency: str = "") -> None:
+    def __init__(self, channel: str) -> None:
         super().__init__()
         self.kinds = kinds_of(channel)
         self.is_by_number = channel in BY_NUMBER
-        self.currency = currency
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         """`value` is what is stored, or what was posted."""
         context = super().get_context(name, value, attrs)
         posted = value if isinstance(value, list) else self._lines(value or {})
-        currency, lines = (posted[0], posted[1:]) if posted else (self.currency, [])
+        currency, lines = (posted[0], posted[1:]) if posted else ("", [])
         empty = [""] * len(self.kinds)
         lines = [*lines[:1], *[line for line in lines[1:] if any(line)]] or [[EVERYWHERE_ELSE, *empty]]
         lines += [[EVERYWHERE_ELSE, *empty]] * (SPARE if self.is_by_number else 0)
@@ -76,8 +75,8 @@ class PricesWidget(forms.Widget):
 class PricesField(forms.Field):
     """Gives what ChannelAccount.prices stores; what is wrong is said with its line."""
 
-    def __init__(self, *, channel: str, currency: str = "", **kwargs: Any) -> None:
-        super().__init__(required=False, widget=PricesWidget(channel, currency), **kwargs)
+    def __init__(self, *, channel: str, **kwargs: Any) -> None:
+        super().__init__(required=False, widget=PricesWidget(channel), **kwargs)
         self.kinds = kinds_of(channel)
 
     def to_python(self, value: Any) -> dict[str, Any]:
