@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.test import Client
 from django.urls import reverse
 
@@ -13,14 +14,20 @@ from brokers.models import Broker
 from leads.models import Lead
 from messaging.base import Envelope, Outcome
 from messaging.models import ChannelAccount, Message, WebhookEvent
-from tests.messaging import adapter_contract, adapter_contract_more
+from tests.messaging import adapter_contract, adapter_contract_more, recipe
 from tests.messaging.adapter_contract import ACCEPTED, FOR_GOOD, WORDS, Contestant, Stage, Webhook
 
-CONTESTANTS = adapter_contract.CONTESTANTS + adapter_contract_more.MORE
+CONTESTANTS = [*adapter_contract.CONTESTANTS, *adapter_contract_more.MORE, recipe.contestant()]
 
 MakeEnvelope = Callable[..., Envelope]
 Post = Callable[..., int]
 by_provider: Any = {"ids": lambda value: value.name if isinstance(value, Contestant) else str(value)}
+
+
+@pytest.fixture(autouse=True)
+def wired(settings: LazySettings) -> None:
+    """With the line of docs/adding-a-provider.md."""
+    settings.PROVIDERS = recipe.providers()
 
 
 @pytest.fixture
