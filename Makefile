@@ -27,6 +27,8 @@ endef
 help:
 	@echo 'make up            Embudo on this machine: database, demo brokerage (the first time), web and engine'
 	@echo 'make demo          a demo brokerage, its campaigns run over a fortnight, and what became of it'
+	@echo '               PROVIDERS=peers: over the real adapters, against servers on this machine that speak as'
+	@echo '               Telegram, Twilio and a mail server do'
 	@echo 'make test          everything: make lint, then the tests'
 	@echo 'make lint          style, types, templates, imports'
 	@echo 'make fmt           puts the code in shape'
@@ -42,10 +44,16 @@ up: $(PRODUCT)
 	@echo 'Starting web and engine; Ctrl-C stops both'
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONUNBUFFERED=1 exec $(VENV)/bin/python -m honcho start
 
+ifeq ($(PROVIDERS),peers)
+demo: $(TOOLS)
+	@$(RUN) -m tests.peers.demo
+else
 demo: $(PRODUCT)
+	@test -z '$(PROVIDERS)' || { echo 'PROVIDERS=$(PROVIDERS) is not allowed; use PROVIDERS=peers, or nothing'; exit 1; }
 	@echo 'Preparing the database'
 	@$(RUN) manage.py migrate --verbosity 0
 	@$(RUN) manage.py demo
+endif
 
 test: lint
 	$(RUN) -m pytest --numprocesses logical --maxprocesses 6

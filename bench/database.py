@@ -13,11 +13,11 @@ RIGHTS = "SELECT, INSERT, UPDATE, DELETE"
 
 
 @contextmanager
-def fresh_database() -> Iterator[None]:
+def fresh_database(own: str = NAME) -> Iterator[None]:
     """Within it, the default connection works there, as the role that runs the product."""
     product = {key: connection.settings_dict[key] for key in settings.DATABASE_OWNER}
     name = connection.settings_dict["NAME"]
-    connection.settings_dict["TEST"]["NAME"] = NAME
+    connection.settings_dict["TEST"]["NAME"] = own
     _reconnect_as(settings.DATABASE_OWNER)
     connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
     try:

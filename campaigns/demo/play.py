@@ -41,21 +41,30 @@ def prepare_leads(aurora: Aurora, now: datetime) -> None:
         if rng.random() < 0.6:
             changes["telegram_chat_id"] = str(700_000_000 + lead.pk)
         edit_lead(lead=lead, now=now, by=aurora.admin, **changes)
-    for lead, treatment in zip(leads.filter(lead_score__lt=30)[:24], ["manual_follow_up", "hold"] * 12, strict=True):
+    for lead, treatment in zip(leads.filter(lead_score__lt=30)[:24], ["manual_follow_up", "hold"] * 12, strict=False):
         edit_lead(lead=lead, now=now, by=aurora.admin, treatment_type=treatment)
 
 
+Answer = Callable[[ChannelAccount, Message, str, datetime], None]
+
+
 def play_fortnight(
-    aurora: Aurora, launch: Campaign, clock: VirtualClock, tick: Callable[[], object] = lambda: None
+    aurora: Aurora,
+    launch: Campaign,
+    clock: VirtualClock,
+    tick: Callable[[], object] = lambda: None,
+    *,
+    answer: Answer | None = None,
+    days: int = DAYS,
 ) -> None:
-    """Two weeks in hourly passes; always the same ones, from a fixed seed."""
+    """Two weeks in hourly passes; always the same ones, from a fixed seed. `answer` is how leads write back."""
     rng = random.Random(2026)
-    for hour in range(DAYS * 24):
+    for hour in range(days * 24):
         engine.run(clock=clock, broker=aurora.broker)
         if hour == LAUNCH_DAY * 24 + 14:
             _launch(launch, clock.now())
         if 9 <= clock.now().hour - 3 < 19:
-            _leads_answer(aurora, clock.now(), rng)
+            _leads_answer(aurora, clock.now(), rng, answer or _answer_on_sandbox)
             _leads_book(aurora, clock.now(), rng)
         if clock.now().hour == 20:
             _agents_work(aurora, clock.now(), rng)
@@ -71,19 +80,28 @@ def _launch(campaign: Campaign, now: datetime) -> None:
     enroll_leads(campaign=campaign, leads=fitting, trigger=Trigger.MANUAL, now=now)
 
 
-def _leads_answer(aurora: Aurora, now: datetime, rng: random.Random) -> None:
-    """Some of those who were written to in the last hour write back, by the path that a webhook takes."""
-    written = Message.objects.filter(
-        broker=aurora.broker, direction="out", status__in=ACCEPTED, created_at__gt=now - TICK
-    ).exclude(channel="call")
-    for message in written.order_by("id"):
+def _leads_answer(aurora: Aurora, now: datetime, rng: random.Random, answer: Answer) -> None:
+    """Some of those who were written to in the last hour write back."""
+    for message in _just_written(aurora, now):
         if rng.random() > 0.06:
             continue
         account = ChannelAccount.objects.get(pk=message.account_id or 0)
-        payload = {"event_id": f"demo-{message.pk}", "address": message.address, "text": rng.choice(ANSWERS)}
         at = now - timedelta(minutes=rng.randrange(1, 50))
-        for event in adapter_for(account).parse(payload):
-            receive_event(account=account, event=event, payload=payload, now=max(at, message.created_at))
+        answer(account, message, rng.choice(ANSWERS), max(at, message.created_at))
+
+
+def _just_written(aurora: Aurora, now: datetime) -> list[Message]:
+    written = Message.objects.filter(
+        broker=aurora.broker, direction="out", status__in=ACCEPTED, created_at__gt=now - TICK
+    )
+    return list(written.exclude(channel="call").order_by("id"))
+
+
+def _answer_on_sandbox(account: ChannelAccount, message: Message, text: str, now: datetime) -> None:
+    """By the path that a webhook takes."""
+    payload = {"event_id": f"demo-{message.pk}", "address": message.address, "text": text}
+    for event in adapter_for(account).parse(payload):
+        receive_event(account=account, event=event, payload=payload, now=now)
 
 
 def _leads_book(aurora: Aurora, now: datetime, rng: random.Random) -> None:

@@ -112,14 +112,15 @@ def _person(broker: Broker, username: str, first: str, last: str, password: str,
     )
 
 
-def start_campaigns(aurora: Aurora, now: datetime) -> list[Campaign]:
+def start_campaigns(aurora: Aurora, now: datetime, *, has_calls: bool = True) -> list[Campaign]:
     """Four campaigns, one a trigger, all active; what each does stands in docs/demo.md."""
     texts = {row.name: row for row in MessageTemplate.objects.filter(broker=aurora.broker)}
     plans = [_welcome(texts), _hot(texts), _silent(texts), _launch(texts)]
     campaigns = []
     for settings, steps in plans:
         campaign = create_campaign(broker=aurora.broker, now=now, by=aurora.admin, **settings)
-        save_steps(campaign=campaign, specs=steps, now=now, by=aurora.admin)
+        specs = [step for step in steps if has_calls or step["action"] != "make_call"]
+        save_steps(campaign=campaign, specs=specs, now=now, by=aurora.admin)
         campaigns.append(activate(campaign=campaign, now=now, by=aurora.admin))
     return campaigns
 

@@ -22,6 +22,9 @@ class SmtpPeer:
 
     answers: dict[str, str] = field(default_factory=dict)
     thinks_for: float = 0
+    # What it says to RCPT for an address, beside `answers`.
+    script: dict[str, str] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
     login: tuple[str, str] = ("", "")
     port: int = 0
     connections: int = 0
@@ -38,8 +41,9 @@ class SmtpPeer:
         return "250 2.1.0 ok"
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
-        if "RCPT" in self.answers:
-            return self.answers["RCPT"]
+        if address in self.script or "RCPT" in self.answers:
+            self.said.append(self.script.get(address) or self.answers["RCPT"])
+            return self.said[-1]
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 ok"
 

@@ -56,6 +56,8 @@ class TelegramPeer:
     asked: Counter[str] = field(default_factory=Counter)
     webhooks: list[dict[str, Any]] = field(default_factory=list)
     connections: int = 0
+    # The words that it acted.
+    said: Counter[str] = field(default_factory=Counter)
     transports: set[asyncio.Transport] = field(default_factory=set)
     loop: Any = None
 
@@ -95,6 +97,7 @@ class TelegramPeer:
             return _refusal(429, "Too Many Requests: retry after 1", parameters={"retry_after": 1})
         words = self.script.get(chat) or [self.otherwise]
         word, _colon, number = (words.pop(0) if len(words) > 1 else words[0]).partition(":")
+        self.said[word] += 1
         if word in ACCEPTING:
             self.accepted.append(Accepted(time.monotonic(), token, chat, parameters["text"]))
         return self._says(word, number, chat, token)

@@ -50,7 +50,7 @@ class Callback(NamedTuple):
 
 @dataclass
 class TwilioPeer:
-    """`requests` is all that was asked, `messages` what was accepted, by SID."""
+    """`requests` is all that was asked, `messages` what was accepted, by SID, `said` the words it acted."""
 
     script: dict[str, list[str]] = field(default_factory=dict)
     otherwise: str = "accept"
@@ -61,6 +61,7 @@ class TwilioPeer:
     closing: Event = field(default_factory=Event)
     lock: Any = field(default_factory=Lock)
     tried: Counter[str] = field(default_factory=Counter)
+    said: Counter[str] = field(default_factory=Counter)
 
     @property
     def url(self) -> str:
@@ -120,6 +121,8 @@ class TwilioPeer:
 
 def create_message(peer: TwilioPeer, form: dict[str, str]) -> Answer | None:
     word, _colon, number = peer.word_for(form["To"].removeprefix("whatsapp:")).partition(":")
+    with peer.lock:
+        peer.said[word] += 1
     if word == "accept":
         return as_json(201, peer.accept(form))
     if word in ODDITIES:
