@@ -104,11 +104,7 @@ def condition_faults(filterset: type[LeadFilter], data: Any, now: datetime) -> l
 
 def activation_faults(campaign: Campaign, now: datetime) -> list[str]:
     """What keeps a campaign from being activated; all of it at once."""
-    steps = list(
-        CampaignStep.objects.filter(campaign=campaign, version=campaign.version)
-        .select_related("message_template", "fallback_template")
-        .order_by("step_number")
-    )
+    steps = _steps(campaign)
     faults = [] if steps else [_("steps: a campaign needs at least one step")]
     for position, step in enumerate(steps, start=1):
         if step.step_number != position:
@@ -121,6 +117,37 @@ def activation_faults(campaign: Campaign, now: datetime) -> list[str]:
     if not ContactWindow.parse(campaign.broker.contact_window).ever_opens:
         faults.append(_("contact_window: the brokerage's contact window never opens"))
     return faults
+
+
+def activation_warnings(campaign: Campaign) -> list[str]:
+    """What a broker should know before activating, though it is allowed."""
+    return [warning for step in _steps(campaign) for warning in _step_warnings(campaign, step)]
+
+
+def _steps(campaign: Campaign) -> list[CampaignStep]:
+    steps = CampaignStep.objects.filter(campaign=campaign, version=campaign.version)
+    return list(steps.select_related("message_template", "fallback_template").order_by("step_number"))
+
+
+def _step_warnings(campaign: Campaign, step: CampaignStep) -> list[str]:
+    """WhatsApp takes one's own words within 24 hours of the lead's last message only."""
+    channel = step_channel(step.action, step.channel, campaign.channel)
+    if channel != Channel.WHATSAPP or step.fallback_channel:
+        return []
+    about = {"number": step.step_number}
+    if step.message_template is None:
+        return [_("Step %(number)s: without a template it goes out only to leads who wrote within 24 hours.") % about]
+    family = MessageTemplate.objects.filter(
+        broker=campaign.broker_id, name=step.message_template.name, channel=channel, is_active=True
+    )
+    return [
+        _(
+            "Step %(number)s: %(template)s has no approved template at WhatsApp, so it goes out only to leads who "
+            "wrote within 24 hours. Give it its Content SID, or the step a fallback channel."
+        )
+        % {**about, "template": template}
+        for template in family.filter(provider_template_id="").order_by("id")
+    ]
 
 
 def trigger_faults(campaign: Campaign, now: datetime) -> list[str]:

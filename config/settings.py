@@ -219,6 +219,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_TIMEZONE = "UTC"
 
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.errors.HidesSecrets"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

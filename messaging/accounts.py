@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 
 from brokers.actions import create_broker
 from brokers.models import Broker
+from messaging.fields import Unreadable
 from messaging.models import ChannelAccount
 from messaging.providers import rest_of
 from templates_app.models import Channel
@@ -19,6 +20,28 @@ def open_brokerage(*, now: datetime, **fields: Any) -> Broker:
     broker = create_broker(now=now, **fields)
     open_sandbox(broker=broker, now=now)
     return broker
+
+
+class Rotated(NamedTuple):
+    """How many accounts' credentials are encrypted by the first key now, and the ids of those that no key opens."""
+
+    accounts: int
+    unreadable: list[int]
+
+
+def rotate_credentials() -> Rotated:
+    """Encrypt every account's credentials by the first of CREDENTIALS_KEYS, row by row, while the product runs."""
+    unreadable: list[int] = []
+    count = 0
+    for pk in ChannelAccount.objects.order_by("id").values_list("pk", flat=True).iterator():
+        with transaction.atomic():
+            account = ChannelAccount.objects.select_for_update(no_key=True).get(pk=pk)
+            if isinstance(account.credentials, Unreadable):
+                unreadable.append(pk)
+                continue
+            account.save(update_fields=["credentials"])
+            count += 1
+    return Rotated(count, unreadable)
 
 
 def open_sandbox(*, broker: Broker, now: datetime) -> None:

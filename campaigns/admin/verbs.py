@@ -30,6 +30,7 @@ from campaigns.enrollment import chosen_leads, enroll_leads
 from campaigns.explain import explain
 from campaigns.models import Campaign, CampaignStatus, Trigger
 from campaigns.telling import as_text
+from campaigns.validation import activation_warnings
 from leads.filters import LeadFilter
 from leads.models import Lead
 
@@ -163,6 +164,10 @@ def _matching(campaign: Campaign, now: datetime) -> list[str]:
     return [_("Leads that match the trigger's condition now: %(number)s") % {"number": number}]
 
 
+def _before_activating(campaign: Campaign, now: datetime) -> list[str]:
+    return [*activation_warnings(campaign), *_matching(campaign, now)]
+
+
 class MoveForm(VerbForm):
     to = forms.TypedChoiceField(label=gettext_lazy("To version"), coerce=int)
 
@@ -228,7 +233,7 @@ def _is(*states: str) -> Any:
 
 DRAFT, ACTIVE, PAUSED = CampaignStatus.DRAFT, CampaignStatus.ACTIVE, CampaignStatus.PAUSED
 VERBS = (
-    Verb("activate", gettext_lazy("Activate"), _activate, _is(DRAFT), ActivateForm, _matching),
+    Verb("activate", gettext_lazy("Activate"), _activate, _is(DRAFT), ActivateForm, _before_activating),
     Verb("pause", gettext_lazy("Pause"), _pause, _is(ACTIVE)),
     Verb("resume", gettext_lazy("Resume"), _resume, _is(PAUSED), ResumeForm, _backlog),
     Verb("complete", gettext_lazy("Complete"), _complete, _is(ACTIVE, PAUSED)),
