@@ -25,6 +25,7 @@ from leads.models import Appointment, Cause, Lead, LostReason, Stage, WonReason
 from messaging.base import Envelope
 from messaging.dispatching import SEND_LEASE, Sending
 from messaging.models import ChannelAccount
+from messaging.pacing import me
 from messaging.slots import Slot, is_paced, slots_of
 from messaging.sql import SUBJECT_LENGTH
 from messaging.unsubscribe import footer_links
@@ -256,7 +257,7 @@ def _admit(contacts: Sequence[tuple[Due, Act]], now: datetime) -> tuple[list[_Ad
     Slots are given before anything is written: a contact that could not leave in time would only be cancelled again.
     """
     accounts = [account for one, act in contacts if (account := one.accounts[act.way]) is not None]
-    slots = slots_of(Counter(account.pk for account in accounts if is_paced(account, now)), now)
+    slots = slots_of(Counter(account.pk for account in accounts if is_paced(account, now)), now, process=me())
     admitted: list[_Admitted] = []
     waiting: list[tuple[Due, Postpone]] = []
     for (one, act), account in zip(contacts, accounts, strict=True):
@@ -358,7 +359,7 @@ def due_groups(*, batch: int, broker_id: int | None, now: datetime, known: Seque
     Groups that are `known` from a moment ago are looked at from their oldest row on. What came before it meanwhile, by
     a transaction that had been open for longer, is found by a look without them: by the next pass.
     """
-    params: dict[str, Any] = {"now": now, "batch": batch, "broker": broker_id}
+    params: dict[str, Any] = {"now": now, "batch": batch, "broker": broker_id, "me": me()}
     params |= {
         "campaigns": [group.campaign_id for group in known],
         "channels": [group.channel for group in known],

@@ -45,6 +45,9 @@ class ChannelAccount(TenantModel):
         _("webhook token"), max_length=43, unique=True, default=new_webhook_token, editable=False
     )
     next_slot_at = models.DateTimeField(_("next free slot"), null=True, blank=True, editable=False)
+    # The process that sends what has a rate, until then; see campaigns/pacing.py.
+    paced_by = models.BigIntegerField(_("sent by process"), null=True, blank=True, editable=False)
+    paced_until = models.DateTimeField(_("sent by it until"), null=True, blank=True, editable=False)
     sandbox = models.BooleanField(_("sandbox"), default=False, editable=False)
     is_default = models.BooleanField(_("default of its channel"), default=False)
     is_active = models.BooleanField(_("active"), default=True)

@@ -1,16 +1,27 @@
-"""No account sends more than its rate, however late some of its sends are. For one process; between processes the slots
-of `ChannelAccount.next_slot_at` divide the time."""
+"""No account sends more than its rate, however late some of its sends are.
+
+The slots of `ChannelAccount.next_slot_at` divide the time; but who is late with them bunches with who comes next. So
+one process at a time sends for an account that has a rate (`paced_by`, until `paced_until`), and keeps it by places.
+"""
 
 import heapq
+import os
+import secrets
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from decimal import Decimal
 from math import floor
 
 from messaging.models import ChannelAccount
 
+# As long after it last took slots a process alone sends for an account that has a rate: the five seconds within which
+# its contacts leave, the second in which the provider counts them, and two for the way.
+PACED_FOR = timedelta(seconds=8)
+
+_me = secrets.randbits(62)
 _paces: dict[int, "Pace"] = {}
 _paces_lock = threading.Lock()
 
@@ -43,6 +54,19 @@ class Pace:
             with self._changed:
                 heapq.heappush(self._free_at, time.monotonic() + self._rests)
                 self._changed.notify()
+
+
+def me() -> int:
+    """This process, as accounts know it."""
+    return _me
+
+
+def _become_another() -> None:
+    global _me
+    _me = secrets.randbits(62)
+
+
+os.register_at_fork(after_in_child=_become_another)
 
 
 def turn_of(account: ChannelAccount) -> AbstractContextManager[None]:

@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from messaging import sql
 from messaging.models import ChannelAccount
+from messaging.pacing import PACED_FOR
 
 SECOND = timedelta(seconds=1)
 
@@ -22,11 +23,18 @@ def is_paced(account: ChannelAccount, now: datetime) -> bool:
     return account.rate is not None or (account.next_slot_at is not None and account.next_slot_at > now)
 
 
-def slots_of(wanted: Counter[int], now: datetime, *, ahead: timedelta = SECOND) -> dict[int, list[Slot]]:
-    """As many slots as wanted of each account, those that lie no further `ahead` given, for all processes."""
+def slots_of(
+    wanted: Counter[int], now: datetime, *, ahead: timedelta = SECOND, process: int | None = None
+) -> dict[int, list[Slot]]:
+    """As many slots as wanted of each account, those that lie no further `ahead` given, for all processes.
+
+    `process` takes the accounts over, unless another one sends for them; without it (a person's one message) a slot is
+    given all the same.
+    """
     if not wanted:
         return {}
-    params = {"accounts": list(wanted), "counts": list(wanted.values()), "now": now, "ahead": ahead}
+    params: dict[str, Any] = {"accounts": list(wanted), "counts": list(wanted.values()), "now": now, "ahead": ahead}
+    params |= {"me": process, "paced_until": now + PACED_FOR}
     slots: dict[int, list[Slot]] = {}
     for account, start, rate, given, free_at in sql.rows(sql.RESERVE_SLOTS, params):
         moments = [start + timedelta(seconds=n / rate) if rate else now for n in range(given)]

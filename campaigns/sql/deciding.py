@@ -20,7 +20,9 @@ CROSS JOIN LATERAL (
 ) due
 LEFT JOIN LATERAL (
     -- The account that enrolments of the campaign's side use; see plans.Accounts.
-    SELECT a.id, a.rate, a.next_slot_at FROM messaging_channelaccount a
+    SELECT a.id, a.rate, CASE WHEN a.rate IS NOT NULL AND a.paced_by <> %(me)s AND a.paced_until > %(now)s
+                              THEN greatest(a.next_slot_at, a.paced_until) ELSE a.next_slot_at END AS next_slot_at
+    FROM messaging_channelaccount a
     LEFT JOIN messaging_channelaccount own
            ON own.broker_id = c.broker_id AND own.channel = c.channel AND own.is_default
     WHERE a.broker_id = c.broker_id AND a.channel = channel.name AND a.is_active

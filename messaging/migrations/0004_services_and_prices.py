@@ -30,6 +30,16 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddField(
+            model_name="channelaccount",
+            name="paced_by",
+            field=models.BigIntegerField(blank=True, editable=False, null=True, verbose_name="sent by process"),
+        ),
+        migrations.AddField(
+            model_name="channelaccount",
+            name="paced_until",
+            field=models.DateTimeField(blank=True, editable=False, null=True, verbose_name="sent by it until"),
+        ),
+        migrations.AddField(
             model_name="message",
             name="currency",
             field=models.CharField(

@@ -28,17 +28,21 @@ GROUP BY lead_id
 """
 
 # Up to n paced slots of each account within the time ahead, for all processes: where this worker's slots begin, how
-# many it got, and when the account is free again. An account whose provider asked for a pause gives none.
+# many it got, and when the account is free again. An account whose provider asked for a pause gives none, nor does one
+# that another process sends for; a person (`me` null) gets a slot all the same, and does not take the account over.
 RESERVE_SLOTS = """
 WITH wanted AS (
     SELECT * FROM unnest(%(accounts)b::bigint[], %(counts)b::int[]) AS w(account_id, n)
 ), locked AS (
     SELECT a.id, a.rate, w.n, CASE WHEN a.rate IS NULL THEN greatest(coalesce(a.next_slot_at, %(now)s), %(now)s)
-        ELSE greatest(coalesce(a.next_slot_at, %(now)s), %(now)s - interval '250 milliseconds') END AS start
+        ELSE greatest(coalesce(a.next_slot_at, %(now)s), %(now)s - interval '250 milliseconds') END AS start,
+        CASE WHEN a.rate IS NOT NULL AND a.paced_by <> %(me)s::bigint AND a.paced_until > %(now)s
+             THEN a.paced_until END AS elsewhere_until
     FROM messaging_channelaccount a JOIN wanted w ON w.account_id = a.id
     ORDER BY a.id FOR NO KEY UPDATE OF a
 ), granted AS (
-    SELECT id, rate, start, CASE
+    SELECT id, rate, start, elsewhere_until, CASE
+        WHEN elsewhere_until IS NOT NULL THEN 0
         WHEN rate IS NULL THEN CASE WHEN start > %(now)s THEN 0 ELSE n END
         WHEN start >= %(now)s + %(ahead)s::interval THEN 0
         ELSE least(n, greatest(1, floor(rate * extract(epoch FROM %(now)s + %(ahead)s::interval - start))::int))
@@ -46,10 +50,13 @@ WITH wanted AS (
     FROM locked
 )
 UPDATE messaging_channelaccount a
-SET next_slot_at = CASE WHEN g.rate IS NULL THEN a.next_slot_at
-                        ELSE g.start + make_interval(secs => (g.n / g.rate)::float8) END
+SET next_slot_at = CASE WHEN g.rate IS NULL OR g.elsewhere_until IS NOT NULL THEN a.next_slot_at
+                        ELSE g.start + make_interval(secs => (g.n / g.rate)::float8) END,
+    paced_by = CASE WHEN g.rate IS NULL OR g.n = 0 THEN a.paced_by ELSE coalesce(%(me)s::bigint, a.paced_by) END,
+    paced_until = CASE WHEN g.rate IS NULL OR g.n = 0 OR %(me)s::bigint IS NULL THEN a.paced_until
+                       ELSE %(paced_until)s END
 FROM granted g WHERE a.id = g.id
-RETURNING a.id, g.start, g.rate::float8, g.n, a.next_slot_at
+RETURNING a.id, g.start, g.rate::float8, g.n, coalesce(g.elsewhere_until, a.next_slot_at)
 """
 
 HOLD_ACCOUNTS = """

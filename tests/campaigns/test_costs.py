@@ -10,11 +10,11 @@ from django.test.utils import CaptureQueriesContext
 
 from brokers.models import Broker, Role
 from campaigns.actions import confirm_delivered
-from campaigns.clock import VirtualClock
 from campaigns.costs import Spent, spent, told_spent
 from campaigns.models import Campaign, CampaignLog
 from leads.models import Lead
 from messaging.base import Event
+from messaging.clock import VirtualClock
 from messaging.inbound import receive_event
 from messaging.models import ChannelAccount, Message
 from tests.brokers.admin_pages import admin_url, signed_in

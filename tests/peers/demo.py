@@ -40,13 +40,13 @@ from django.db import connection
 from django.test import override_settings
 
 from bench.database import fresh_database
-from campaigns.clock import VirtualClock
 from campaigns.costs import spent, told_spent
 from campaigns.demo.play import DAYS, play_fortnight, prepare_leads
 from campaigns.demo.report import report, report_text
 from campaigns.demo.seed import Aurora, found_aurora, start_campaigns
 from leads.importer.writing import import_leads
 from leads.models import Lead
+from messaging.clock import VirtualClock
 from messaging.models import ChannelAccount, Message, WebhookEvent
 from messaging.providers import adapter_class, adapter_for
 from messaging.webhooks import webhook_url
