@@ -11,10 +11,10 @@ from leads.actions import cancel_appointment, move_appointment
 from leads.models import Appointment, Lead
 from messaging.appointments import tell_leads
 from messaging.base import Attachment, Envelope
-from messaging.mail_services import Postmark
+from messaging.mail_services import Anymail
 from messaging.models import ChannelAccount, Message
 from tests.building import DAY, HOUR, NOW, a_broker, a_lead, a_user, at, book
-from tests.peers.mail_service import TOKEN, postmark_peer
+from tests.peers.mail_service import TOKEN, mail_peer
 from tests.peers.smtp import SmtpPeer, smtp_peer
 
 pytestmark = pytest.mark.django_db
@@ -157,14 +157,15 @@ def test_played_conversation_stays_on_the_sandbox(broker: Broker, lead: Lead, pe
 def test_mail_service_gets_the_file_with_its_method() -> None:
     file = Attachment("appointment.ics", "calendar", "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n", (("method", "REQUEST"),))
     envelope: dict[str, Any] = {"message_id": 12, "key": "k", "channel": "email", "address": "ana@example.com"}
-    with postmark_peer() as peer:
+    with mail_peer() as peer:
         account = ChannelAccount(
             channel="email",
-            provider="postmark",
+            provider="anymail",
+            service="postmark",
             sender="hola@aurora.example",
             credentials={"server_token": TOKEN, "message_stream": "outbound", "api_url": peer.web.url},
         )
-        outcome = Postmark(account).send(
+        outcome = Anymail(account).send(
             Envelope(subject="s", body="b", purpose="transactional", attachments=(file,), **envelope)
         )
         [attached] = peer.letters[outcome.provider_id]["Attachments"]

@@ -28,10 +28,10 @@ Accounts = Callable[[str], ChannelAccount]
 
 @pytest.fixture
 def accounts(lead: Lead, now: datetime) -> Accounts:
-    def make(provider: str) -> ChannelAccount:
-        proof = {"webhook_signing_key": KEY} if provider == "mailgun" else {"webhook_secret": SECRET}
-        values: dict[str, Any] = {"broker": lead.broker, "channel": "email", "provider": provider, "created_at": now}
-        return ChannelAccount.objects.create(sender="hola@aurora.example", credentials=proof, **values)
+    def make(service: str) -> ChannelAccount:
+        proof = {"webhook_signing_key": KEY} if service == "mailgun" else {"webhook_secret": SECRET}
+        values: dict[str, Any] = {"broker": lead.broker, "channel": "email", "provider": "anymail", "created_at": now}
+        return ChannelAccount.objects.create(sender="hola@aurora.example", service=service, credentials=proof, **values)
 
     return make
 
