@@ -15,6 +15,7 @@ from campaigns.figures import conversion_by_campaign, hold_out
 from campaigns.models import Campaign, CampaignLog, Enrollment
 from leads.figures import (
     Scope,
+    contact_priorities,
     conversion_by_source,
     funnel,
     scope_of,
@@ -56,6 +57,7 @@ def _figures(campaign: Campaign) -> list[tuple[str, Figure, tuple[Any, ...], flo
         ("by source", conversion_by_source, HISTORY, 40),
         ("stagnation", stagnation, HISTORY, 40),
         ("stagnant leads", stagnant_leads, HISTORY, 40),
+        ("contact priorities", contact_priorities, (Lead,), 40),
         ("response times", response_times, MESSAGES, 40),
         ("first touches", first_touches, (Lead, StageTransition, Message), 40),
         ("by campaign", conversion_by_campaign, (*ENROLMENTS, CampaignLog), 40),

@@ -8,10 +8,12 @@ from typing import Any
 from campaigns.figures import DAYS, CampaignConversion, HoldOut, conversion_by_campaign, hold_outs
 from leads.figures import (
     Passage,
+    PriorityCount,
     Scope,
     SourceConversion,
     StageTime,
     Stagnation,
+    contact_priorities,
     conversion_by_source,
     funnel,
     stagnation,
@@ -23,11 +25,12 @@ from messaging.figures import Waiting, first_touches, response_times
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Nine figures in as many queries, however many leads and campaigns there are."""
+    """Ten figures in as many queries, however many leads and campaigns there are."""
 
     funnel: list[Passage]
     time_in_stage: list[StageTime]
     stagnation: list[Stagnation]
+    priorities: list[PriorityCount]
     first_touches: list[Waiting]
     response_times: list[Waiting]
     booked_by_source: list[SourceConversion]
@@ -47,6 +50,7 @@ def figures_report(scope: Scope, *, within_days: int | None = None, sandbox: boo
         funnel=funnel(scope, within_days=within_days),
         time_in_stage=time_in_stage(scope),
         stagnation=stagnation(scope),
+        priorities=contact_priorities(scope),
         first_touches=first_touches(scope, sandbox=sandbox),
         response_times=response_times(scope, sandbox=sandbox),
         booked_by_source=conversion_by_source(scope, goal=Stage.AGENDADO, within_days=within_days),

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from campaigns.figures import CampaignConversion, HoldOut, Verdict
 from campaigns.figures_report import Report
 from campaigns.stats import CONFIDENCE, FEWEST_GOALS, SMALLEST_ARM
-from leads.figures import Passage, SourceConversion, StageTime, Stagnation
+from leads.figures import Passage, PriorityCount, SourceConversion, StageTime, Stagnation
 from leads.models import Stage
 from messaging.figures import PERSON, Waiting
 
@@ -107,6 +107,7 @@ def report_text(report: Report) -> str:
         (_("Funnel: of those who entered a stage, how many reached another"), _funnel(report.funnel)),
         (_("Time in stage"), _times(report.time_in_stage)),
         (_("Leads that stand still now"), _stagnation(report.stagnation)),
+        (_("Leads by contact priority now"), _priorities(report.priorities)),
         (_("From arrival to the first touch"), _waiting(report.first_touches, _("arrived"), _("touched"))),
         (_("From a message to its answer"), _waiting(report.response_times, _("questions"), _("had an answer"))),
         (_("By source: booked"), _sources(report.booked_by_source)),
@@ -177,6 +178,11 @@ def _stagnation(stages: Iterable[Stagnation]) -> Sequence[Row]:
             if one.here
         ),
     ]
+
+
+def _priorities(counts: Iterable[PriorityCount]) -> Sequence[Row]:
+    rows = [(str(one.priority.label), _number(one.leads)) for one in counts if one.leads]
+    return [("", _("leads here")), *rows]
 
 
 def _waiting(found: Iterable[Waiting], waited: str, heard: str) -> Sequence[Row]:

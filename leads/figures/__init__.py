@@ -2,6 +2,7 @@
 
 from leads.figures.history import Spread
 from leads.figures.passages import Passage, SourceConversion, conversion_by_source, funnel
+from leads.figures.priorities import PriorityCount, contact_priorities
 from leads.figures.scope import Scope, day_begins, scope_for, scope_of
 from leads.figures.stays import (
     StageTime,
@@ -14,12 +15,14 @@ from leads.figures.stays import (
 
 __all__ = [
     "Passage",
+    "PriorityCount",
     "Scope",
     "SourceConversion",
     "Spread",
     "StageTime",
     "StagnantLead",
     "Stagnation",
+    "contact_priorities",
     "conversion_by_source",
     "day_begins",
     "funnel",

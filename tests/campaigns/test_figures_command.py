@@ -14,7 +14,7 @@ from brokers.models import Broker, User
 from leads.models import Lead
 from tests.building import DAY, a_broker, a_draft, a_lead, enroll
 from tests.building import a_campaign as an_active_campaign
-from tests.figures import an_entry
+from tests.figures import a_history, an_entry
 
 pytestmark = pytest.mark.django_db
 
@@ -41,6 +41,7 @@ def test_tables_stand_one_below_the_other(broker: Broker, lead: Lead) -> None:
         "Funnel: of those who entered a stage, how many reached another",
         "Time in stage",
         "Leads that stand still now",
+        "Leads by contact priority now",
         "From arrival to the first touch",
         "From a message to its answer",
         "By source: booked",
@@ -51,7 +52,7 @@ def test_tables_stand_one_below_the_other(broker: Broker, lead: Lead) -> None:
 
 
 def test_empty_brokerage_has_dashes(broker: Broker) -> None:
-    assert figures(broker).count("\n  –\n") == 9
+    assert figures(broker).count("\n  –\n") == 10
 
 
 def test_columns_stand_under_each_other(broker: Broker, lead: Lead) -> None:
@@ -98,7 +99,8 @@ def test_sandbox_is_asked_for(broker: Broker) -> None:
     assert treated == [[], [1]]
 
 
-def test_data_holds_seconds_and_shares(broker: Broker, lead: Lead) -> None:
+def test_data_holds_seconds_and_shares(broker: Broker) -> None:
+    a_history(broker, (0, "entrada"))
     data = as_data(broker)
     [entrada] = [one for one in data["time_in_stage"] if one["stage"] == "entrada"]
     assert (entrada["open"], entrada["lasted"]) == (1, {"median": None, "p90": None})
@@ -107,14 +109,14 @@ def test_data_holds_seconds_and_shares(broker: Broker, lead: Lead) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_all_figures_take_eleven_queries(broker: Broker, count: int) -> None:
-    """One for the brokerage, one for the agent, nine for the figures."""
+def test_all_figures_take_twelve_queries(broker: Broker, count: int) -> None:
+    """One for the brokerage, one for the agent, ten for the figures."""
     for number in range(count):
         an_entry(a_draft(broker), a_lead(broker, source=f"source {number}"), 0, is_held=True)
     agent = User.objects.create(username="emma", broker=broker)
     with CaptureQueriesContext(connection) as queries:
         figures(broker, "--agent", agent.username)
-    assert len(queries) == 11
+    assert len(queries) == 12
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from campaigns.figures import conversion_by_campaign, hold_out
 from campaigns.models import Campaign
 from leads.figures import (
     Scope,
+    contact_priorities,
     conversion_by_source,
     funnel,
     scope_of,
@@ -27,6 +28,7 @@ from tests.messages import a_message
 FIGURES: dict[str, Callable[[Scope, Campaign], Any]] = {
     "funnel": lambda scope, campaign: funnel(scope),
     "conversion_by_source": lambda scope, campaign: conversion_by_source(scope),
+    "contact_priorities": lambda scope, campaign: contact_priorities(scope),
     "time_in_stage": lambda scope, campaign: time_in_stage(scope),
     "stagnation": lambda scope, campaign: stagnation(scope),
     "stagnant_leads": lambda scope, campaign: stagnant_leads(scope),
