@@ -70,7 +70,8 @@ replies AS (
 ),
 sent AS (
     SELECT lead_id, max(sent_at) AS last,
-           max(sent_at) FILTER (WHERE sent_by_id IS NOT NULL AND NOT starts_with(dedupe_key, 'resend:')) AS by_person
+           max(created_at) FILTER (WHERE sent_at IS NOT NULL AND sent_by_id IS NOT NULL
+                                     AND NOT starts_with(dedupe_key, 'resend:')) AS by_person
     FROM messaging_message WHERE lead_id = ANY(%(leads)s) AND direction = 'out' GROUP BY lead_id
 ),
 calls AS (

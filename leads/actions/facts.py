@@ -59,6 +59,7 @@ def record_written(*, lead: Lead, at: datetime, now: datetime) -> None:
         last_activity_at=_not_before("last_activity_at", at),
         updated_at=now,
     )
+    after_fact_change(lead=lead, now=now, cause="message")
 
 
 @transaction.atomic

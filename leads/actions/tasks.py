@@ -9,7 +9,7 @@ from django.db.models.functions import Coalesce, Least
 from django.utils.translation import gettext as _
 
 from brokers.refusal import Refused
-from leads.actions.standing import locked
+from leads.actions.standing import after_fact_change, locked
 from leads.models import Lead, Task
 
 TASK_FIELDS = {"title", "assignee", "due_at", "done_at"}
@@ -68,4 +68,6 @@ def _write(
     next_at = Task.objects.open().with_moment().filter(lead=lead).aggregate(at=Min("acts_at"))["at"]
     stamps = {"next_task_at": next_at, "updated_at": now} | ({"last_activity_at": now} if is_work else {})
     Lead.objects.filter(pk=lead.pk).update(**stamps)
+    if is_work:
+        after_fact_change(lead=lead, now=now, cause="task")
     return Task.objects.get(pk=task.pk)

@@ -10,13 +10,16 @@ from brokers.refusal import Refused
 from leads.actions import (
     after_fact_change,
     create_lead,
+    create_task,
     edit_lead,
+    finish_task,
     mark_unreachable,
     move_stage,
     recalculate_scores,
     record_call,
     record_inbound,
     record_permission,
+    record_written,
     write_note,
 )
 from leads.models import CLOSE_REASONS, Lead, ScoreChange, StageTransition
@@ -68,6 +71,21 @@ def test_after_every_fact_nothing_is_left_to_recalculate(
     FACTS[fact](lead)
     report = recalculate_scores(clock=lambda: NOW)
     assert (report.leads, report.scores, report.statuses, report.qualifications, report.moved) == (1, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("sign", ["note", "task", "written"])
+def test_sign_of_life_ends_the_silence(broker: Broker, agent: User, sign: str) -> None:
+    lead = create_lead(broker=broker, now=NOW, assigned_to=agent, name="Ana Soto")
+    task = create_task(lead=lead, title="call", due_at=NOW, now=NOW)
+    recalculate_scores(clock=lambda: NOW + 60 * DAY)
+    silent, later = now_of(lead).lead_score, NOW + 61 * DAY
+    signs: dict[str, Callable[[], object]] = {
+        "note": lambda: write_note(lead=lead, text="x", now=later, by=agent),
+        "task": lambda: finish_task(task=task, now=later),
+        "written": lambda: record_written(lead=lead, at=later, now=later),
+    }
+    signs[sign]()
+    assert (silent, now_of(lead).lead_score) == (0, 5)
 
 
 def test_doing_it_twice_writes_nothing_more(broker: Broker) -> None:
