@@ -131,5 +131,5 @@ def is_open(world: World, lead: Lead, moment: datetime) -> bool:
 def opening(world: World, lead: Lead, moment: datetime) -> datetime:
     """Windows open, and clocks change, at full hours."""
     while not is_open(world, lead, moment):
-        moment = moment.replace(minute=0, second=0) + HOUR
+        moment = moment.replace(minute=0, second=0, microsecond=0) + HOUR
     return moment
