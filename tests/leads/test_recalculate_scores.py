@@ -207,4 +207,4 @@ def test_qualification_is_told_at_night_too(broker: Broker) -> None:
     lead = create_lead(broker=broker, now=NOW, income_amount=2_000_000, dicom_status="clean")
     Lead.objects.update(qualification="")
     assert counts(recalculated(NOW)) == (1, 0, 0, 1, 0)
-    assert now_of(lead).qualification == "CALIFICADO"
+    assert (now_of(lead).qualification, ScoreChange.objects.count()) == ("CALIFICADO", 1)
