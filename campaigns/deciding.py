@@ -26,7 +26,7 @@ from messaging.base import Envelope
 from messaging.dispatching import SEND_LEASE, Sending
 from messaging.models import ChannelAccount
 from messaging.pacing import me
-from messaging.slots import Slot, is_paced, slots_of
+from messaging.slots import slots_for
 from messaging.sql import SUBJECT_LENGTH
 from messaging.unsubscribe import footer_links
 from voice.actions import write_calls
@@ -257,11 +257,9 @@ def _admit(contacts: Sequence[tuple[Due, Act]], now: datetime) -> tuple[list[_Ad
     Slots are given before anything is written: a contact that could not leave in time would only be cancelled again.
     """
     accounts = [account for one, act in contacts if (account := one.accounts[act.way]) is not None]
-    slots = slots_of(Counter(account.pk for account in accounts if is_paced(account, now)), now, process=me())
     admitted: list[_Admitted] = []
     waiting: list[tuple[Due, Postpone]] = []
-    for (one, act), account in zip(contacts, accounts, strict=True):
-        slot = slots[account.pk].pop(0) if account.pk in slots else Slot(True, now)
+    for (one, act), account, slot in zip(contacts, accounts, slots_for(accounts, now, process=me()), strict=True):
         if slot.is_given:
             admitted.append(_Admitted(one, act, account, slot.at))
         else:

@@ -22,15 +22,16 @@ from campaigns.enrollment import Intake
 from campaigns.exits import end_what_is_over
 from campaigns.settling import settle, settle_calls, settle_expired
 from leads.sweep import sweep
-from messaging.appointments import tell_leads
 from messaging.base import Outcome
 from messaging.clock import Clock
 from messaging.dispatching import CANCELLED, dispatch_all
+from messaging.outside import carry_on
 from messaging.policy import CALL
-from messaging.writing import settle_unfinished
 
 logger = logging.getLogger(__name__)
 
+# While a pass is busy with a long queue, what time brings besides steps is done so often.
+TEND_EVERY = timedelta(seconds=10)
 # How long one pass may wait for paced slots before it leaves the rest to the next.
 TIME_LIMIT = timedelta(seconds=25)
 SMALLEST_BATCH = 16
@@ -78,13 +79,11 @@ def run(
     broker_id = broker.pk if broker else None
     done = Pass()
     now = clock.now()
-    sweep(now=now, broker_id=broker_id)
     # Endings first: they look back to the watermark, which the triggers move on.
     done.exited = end_what_is_over(broker_id=broker_id, clock=clock)
     done.enrolled = triggers.fire(now=now, broker_id=broker_id, is_virtual=clock.is_virtual)
-    settle_due(broker_id=broker_id, clock=clock)
-    done.told = tell_leads(clock=clock, broker_id=broker_id)
-    _work_off(done, clock, broker_id, limit, should_stop)
+    done.told = tend(broker_id=broker_id, clock=clock)
+    _work_off(done, clock, broker_id, limit, should_stop, tends=True)
     return done
 
 
@@ -96,19 +95,33 @@ def work_off(*, clock: Clock, broker: Broker, limit: int | None = None) -> Pass:
     return done
 
 
+def tend(*, broker_id: int | None, clock: Clock) -> int:
+    """What time brings besides steps: to leads (offers, clocks, mails), to what is under way, and to messages outside
+    campaigns. How much was told of meetings."""
+    sweep(now=clock.now(), broker_id=broker_id)
+    settle_due(broker_id=broker_id, clock=clock)
+    return carry_on(broker_id=broker_id, clock=clock)
+
+
 def settle_due(*, broker_id: int | None, clock: Clock) -> None:
-    """Calls that have ended, leases that ran out, those of people's messages too, and what was learnt of unknown
-    outcomes, until none is left."""
+    """Calls that have ended, leases that ran out, and what was learnt of unknown outcomes, until none is left."""
     batch = settings.ENGINE_BATCH
-    for verb in (settle_calls, settle_expired, settle_resent_calls, correct_unsettled, settle_unfinished):
+    for verb in (settle_calls, settle_expired, settle_resent_calls, correct_unsettled):
         while verb(batch=batch, broker_id=broker_id, now=clock.now()) == batch:
             pass
 
 
 def _work_off(
-    done: Pass, clock: Clock, broker_id: int | None, limit: int | None, should_stop: Callable[[], bool]
+    done: Pass,
+    clock: Clock,
+    broker_id: int | None,
+    limit: int | None,
+    should_stop: Callable[[], bool],
+    *,
+    tends: bool = False,
 ) -> None:
-    deadline = clock.now() + TIME_LIMIT
+    tended_at = clock.now()
+    deadline = tended_at + TIME_LIMIT
     size = settings.ENGINE_BATCH
     known: dict[tuple[int, str], Group] = {}
     while not should_stop() and (limit is None or done.taken < limit):
@@ -118,6 +131,9 @@ def _work_off(
             return
         done.add(batch)
         size = _next_size(size, batch)
+        if tends and clock.now() - tended_at >= TEND_EVERY:
+            done.told += tend(broker_id=broker_id, clock=clock)
+            tended_at = clock.now()
 
 
 def _next_size(size: int, batch: Batch) -> int:

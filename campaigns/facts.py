@@ -19,11 +19,10 @@ from leads.links import booking_url
 from leads.models.work import new_token
 from leads.zones import local_zone
 from messaging.accounts import Accounts
-from messaging.facts import Permissions, contact_facts, heard_at, load_permissions, open_conversations
+from messaging.facts import Permissions, contact_facts, free_at, heard_at, load_permissions, open_conversations
 from messaging.links import telegram_link
 from messaging.models import ChannelAccount
 from messaging.policy import TELEGRAM, WEEK, WHATSAPP, ContactFacts, address_of
-from messaging.providers import rest_of
 from messaging.unsubscribe import preferences_url, unsubscribe_url
 from templates_app.variables import Surroundings
 from templates_app.variants import Template, Templates
@@ -229,14 +228,8 @@ def _contact(
         reserved=row.rivals,
         window_open=_is_window_open(row, lead, channel, batch, account),
         has_provider_template=template is not None and bool(template.provider_template_id),
-        free_at=_free_at(lead, channel, batch, account),
+        free_at=free_at(account, batch.heard.get(lead.id) if channel == TELEGRAM else None),
     )
-
-
-def _free_at(lead: LeadFacts, channel: str, batch: _Batch, account: ChannelAccount | None) -> datetime | None:
-    heard = batch.heard.get(lead.id) if channel == TELEGRAM else None
-    rest = rest_of(account) if heard and account else None
-    return heard + rest if heard and rest else None
 
 
 def _is_window_open(row: Row, lead: LeadFacts, channel: str, batch: _Batch, account: ChannelAccount | None) -> bool:

@@ -6,9 +6,8 @@ changes nothing but the moment.
 
 from celery import shared_task
 
-from campaigns.engine import run, settle_due
+from campaigns.engine import run, tend
 from campaigns.exits import end_what_is_over
-from leads.sweep import sweep as sweep_leads
 from messaging.clock import SystemClock
 
 
@@ -20,8 +19,7 @@ def run_pass() -> None:
 
 @shared_task(ignore_result=True, expires=60)
 def sweep() -> None:
-    """Ends what is over and settles what nobody came back for, also while every pass is busy with a long queue."""
+    """Ends what is over and does what time brings besides steps, also while every pass is busy with a long queue."""
     clock = SystemClock()
-    sweep_leads(now=clock.now())
     end_what_is_over(broker_id=None, clock=clock)
-    settle_due(broker_id=None, clock=clock)
+    tend(broker_id=None, clock=clock)

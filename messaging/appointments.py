@@ -6,12 +6,9 @@ key at most once: after a crash it is unknown, and not sent again. docs/appointm
 """
 
 import logging
-from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -23,13 +20,18 @@ from leads import ics
 from leads.actions.standing import locked
 from leads.models import Appointment
 from leads.models.lead import Treatment
-from messaging.appointment_facts import Batch, accounts_for, channels_for, contact_facts, meeting_of
+from messaging.appointment_facts import Batch, accounts_for, channels_for, facts_of, meeting_of
 from messaging.appointment_texts import Text, Wordings
 from messaging.base import Attachment, Envelope, Outcome, OutcomeKind
-from messaging.delivery import CANCELLED, hand_over, reserve, settle_message, write_message
+from messaging.clock import Clock
+from messaging.dispatching import CANCELLED, Sending, dispatch_all
 from messaging.mail import split_sender
 from messaging.models import ACCEPTED, ChannelAccount, Message, MessageStatus
+from messaging.outgoing import begin_message, settle_message
+from messaging.pacing import me
 from messaging.policy import EMAIL, Verdict, judge
+from messaging.providers import rest_of
+from messaging.refusals import UNREACHABLE_CODES
 from messaging.reminders import (
     BOOKED,
     BY_MAIL,
@@ -48,6 +50,8 @@ from messaging.reminders import (
     next_due_at,
 )
 from messaging.reminders import CANCELLED as CALLED_OFF
+from messaging.settling import LEASE_OVER
+from messaging.slots import Slot, slots_for
 
 logger = logging.getLogger(__name__)
 
@@ -57,16 +61,6 @@ CHANGES = (BOOKED, MOVED, CALLED_OFF, INVITATION, WITHDRAWAL)
 MAX_ATTEMPTS = 5
 AGAIN_AFTER = timedelta(minutes=2)
 BROKEN_AGAIN_AFTER = timedelta(hours=1)
-STALE_AFTER = timedelta(seconds=5)
-TOO_LATE = Outcome(OutcomeKind.REFUSED_FOR_NOW, code=CANCELLED)
-
-
-class Clock(Protocol):
-    """The engine's."""
-
-    def now(self) -> datetime: ...
-
-    def sleep_until(self, moment: datetime) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +74,11 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
-    """A notice that is written down: what goes out over which account, not before `slot_at`."""
+class Telling(Sending):
+    """A notice that is written down."""
 
     appointment: Appointment
     notice: Notice
-    message: Message
-    account: ChannelAccount
-    envelope: Envelope
-    slot_at: datetime
 
 
 def tell_leads(*, clock: Clock, broker_id: int | None = None) -> int:
@@ -96,16 +86,16 @@ def tell_leads(*, clock: Clock, broker_id: int | None = None) -> int:
     told = 0
     while True:
         now = clock.now()
-        taken, sendings = _decide(now, broker_id)
-        for sending, outcome in _send(sendings, now, clock):
-            _settle(sending, outcome, clock.now())
-        told += len(sendings)
+        taken, tellings = _decide(now, broker_id)
+        for telling, outcome in dispatch_all(tellings, clock):
+            _settle(telling, outcome, clock.now())
+        told += len(tellings)
         if taken < BATCH:
             return told
 
 
 @transaction.atomic
-def _decide(now: datetime, broker_id: int | None) -> tuple[int, list[Sending]]:
+def _decide(now: datetime, broker_id: int | None) -> tuple[int, list[Telling]]:
     """Take what is due, write down what goes out, and say when to look again. One short transaction."""
     rows = _claim(now, broker_id)
     if not rows:
@@ -119,12 +109,12 @@ def _decide(now: datetime, broker_id: int | None) -> tuple[int, list[Sending]]:
             logger.exception("Appointment %s: its notices cannot be decided", row.pk)
             Appointment.objects.filter(pk=row.pk).update(notice_due_at=now + BROKEN_AGAIN_AFTER)
             row.notice_due_at = None
-    slots = reserve(Counter(way.account.pk for _row, _notice, way in wanted), now)
-    sendings = [_written(row, notice, way, slots[way.account.pk], now) for row, notice, way in wanted]
+    slots = slots_for([way.account for _row, _notice, way in wanted], now, process=me())
+    tellings = [_written(*one, slot, now) for one, slot in zip(wanted, slots, strict=True)]
     for row in rows:
         if row.notice_due_at is not None:
             _keep(row)
-    return len(rows), [sending for sending in sendings if sending is not None]
+    return len(rows), [telling for telling in tellings if telling is not None]
 
 
 def _claim(now: datetime, broker_id: int | None) -> list[Appointment]:
@@ -144,7 +134,7 @@ def _wanted(row: Appointment, batch: Batch, wordings: Wordings, now: datetime) -
     """What goes out now; what does not is marked with why, and when to look again."""
     if row.starts_at is None or row.changed_at is None:
         return []
-    _settle_left(row, now)
+    _learn_left(row, now)
     found: list[tuple[Appointment, Notice, Way]] = []
     for notice in due(meeting_of(row), now):
         if reason := _pointless(row, notice, now):
@@ -178,9 +168,11 @@ def _way(row: Appointment, notice: Notice, batch: Batch, wordings: Wordings, now
     refusal: Verdict | None = None
     for account in (accounts[channel] for channel in channels if channel in accounts):
         text = wordings.text(notice.kind, row, account.channel, now)
-        facts = contact_facts(row, account, batch, now, has_provider_template=bool(text.provider_template_id))
+        facts = facts_of(row, account, batch, has_provider_template=bool(text.provider_template_id))
         verdict = judge(facts, now)
         if verdict.allowed:
+            if rest_of(account) is not None:
+                batch.heard[row.lead_id] = now  # the next notice waits for this one
             return Way(account, text, verdict, facts.window_open)
         if verdict.until is not None:
             _wait(row, notice, verdict.until, now, verdict.reason)
@@ -190,15 +182,19 @@ def _way(row: Appointment, notice: Notice, batch: Batch, wordings: Wordings, now
     return None
 
 
-def _written(row: Appointment, notice: Notice, way: Way, slots: list[datetime], now: datetime) -> Sending | None:
+def _written(row: Appointment, notice: Notice, way: Way, slot: Slot, now: datetime) -> Telling | None:
     """The Message and its mark. Without a slot of its account it waits for one."""
-    if not slots:
-        _wait(row, notice, now + timedelta(seconds=5), now, "paced")
+    if not slot.is_given:
+        _wait(row, notice, slot.at, now, "paced")
         return None
     attempt = int(_said(row, notice).get("attempts", 0)) + 1
     key = f"appointment:{row.pk}:{notice.key}:{attempt}"
-    message = write_message(
-        lead=row.lead,
+    if Message.objects.filter(dedupe_key=key).exists():
+        _mark(row, notice, FAILED, now, reason="key_conflict")
+        return None
+    message = begin_message(
+        broker_id=row.broker_id,
+        lead_id=row.lead_id,
         account=way.account,
         key=key,
         now=now,
@@ -209,11 +205,9 @@ def _written(row: Appointment, notice: Notice, way: Way, slots: list[datetime], 
         template=way.text.template,
         basis=way.verdict.basis() | {"appointment": row.pk},
     )
-    if message is None:
-        _mark(row, notice, FAILED, now, reason="key_conflict")
-        return None
     _mark(row, notice, SENDING, now, message=message.pk, attempts=attempt)
-    return Sending(row, notice, message, way.account, _envelope(row, notice, message, way), slots.pop(0))
+    envelope = _envelope(row, notice, message, way)
+    return Telling(row.lead_id, way.account, envelope, slot.at, appointment=row, notice=notice)
 
 
 def _address(way: Way) -> str:
@@ -254,54 +248,56 @@ def _attachments(row: Appointment, notice: Notice, way: Way) -> tuple[Attachment
     return (Attachment("appointment.ics", "calendar", content.decode(), (("method", method),)),)
 
 
-def _send(sendings: Sequence[Sending], decided_at: datetime, clock: Clock) -> list[tuple[Sending, Outcome]]:
-    """Each once, some at a time; no transaction is open."""
-    if not sendings:
-        return []
-
-    def send(sending: Sending) -> Outcome:
-        clock.sleep_until(sending.slot_at)
-        is_stale = clock.now() - max(decided_at, sending.slot_at) > STALE_AFTER
-        return TOO_LATE if is_stale else hand_over(sending.account, sending.envelope)
-
-    with ThreadPoolExecutor(min(settings.SENDER_THREADS, len(sendings))) as threads:
-        return list(zip(sendings, threads.map(send, sendings), strict=True))
-
-
 @transaction.atomic
-def _settle(sending: Sending, outcome: Outcome, now: datetime) -> None:
+def _settle(telling: Telling, outcome: Outcome, now: datetime) -> None:
     """What became of it, on the message and on the appointment as it is now."""
-    lead = locked(sending.appointment.lead)
+    lead = locked(telling.appointment.lead)
     rows = Appointment.objects.select_for_update(no_key=True, of=("self",)).select_related("broker", "agent")
-    row = rows.get(pk=sending.appointment.pk)
-    row.lead, notice = lead, sending.notice
-    settle_message(message=sending.message, lead=lead, outcome=outcome, now=now)
-    attempts = int(_said(row, notice).get("attempts", 1))
-    if outcome.kind == OutcomeKind.ACCEPTED:
-        _mark(row, notice, SENT, now, message=sending.message.pk)
-    elif outcome.kind == OutcomeKind.UNKNOWN:
-        _mark(row, notice, UNKNOWN, now, message=sending.message.pk, reason="outcome_unknown")
-    elif outcome.kind == OutcomeKind.REFUSED_FOR_NOW and attempts < MAX_ATTEMPTS:
-        pause = timedelta(seconds=outcome.retry_after or outcome.again_after or 0) or AGAIN_AFTER * attempts
-        _wait(row, notice, now if outcome.code == CANCELLED else now + pause, now, outcome.code)
-    elif outcome.code == "invalid_address" and attempts < MAX_ATTEMPTS:
-        row.lead = locked(lead)  # nobody is there: over another channel
-        _wait(row, notice, now, now, outcome.code)
+    row = rows.get(pk=telling.appointment.pk)
+    message, is_ours = settle_message(telling, outcome, now)
+    row.lead = locked(lead)  # a refusal may have changed it
+    if is_ours:
+        _mark_outcome(row, telling.notice, message, outcome, now)
     else:
-        _mark(row, notice, FAILED, now, message=sending.message.pk, reason=outcome.code or "refused")
+        state = _state_by(message.status)
+        _mark(row, telling.notice, state, now, message=message.pk, reason="" if state == SENT else message.error_code)
     _keep(row)
 
 
-def _settle_left(row: Appointment, now: datetime) -> None:
-    """What a worker began and did not finish: nobody can know whether it was sent, so it is not sent again."""
+def _mark_outcome(row: Appointment, notice: Notice, message: Message, outcome: Outcome, now: datetime) -> None:
+    attempts = int(_said(row, notice).get("attempts", 1))
+    may_try = attempts < MAX_ATTEMPTS
+    if outcome.kind == OutcomeKind.ACCEPTED:
+        _mark(row, notice, SENT, now, message=message.pk)
+    elif outcome.kind == OutcomeKind.UNKNOWN:
+        _mark(row, notice, UNKNOWN, now, message=message.pk, reason="outcome_unknown")
+    elif outcome.kind == OutcomeKind.REFUSED_FOR_NOW and may_try:
+        pause = timedelta(seconds=outcome.retry_after or outcome.again_after or 0) or AGAIN_AFTER * attempts
+        _wait(row, notice, now if outcome.code == CANCELLED else now + pause, now, outcome.code)
+    elif outcome.code in UNREACHABLE_CODES and may_try:
+        _wait(row, notice, now, now, outcome.code)  # nobody is there: over another channel
+    else:
+        _mark(row, notice, FAILED, now, message=message.pk, reason=outcome.code or "refused")
+
+
+def _learn_left(row: Appointment, now: datetime) -> None:
+    """What a worker began and did not finish is as its message is: unknown by now, unless its provider told. Where
+    nobody wrote it off yet (`settle_unfinished`), it is looked at again."""
     for key, said in row.notices.items():
         if said["state"] == SENDING and lease_of(said) <= now:
-            Message.objects.filter(pk=said["message"], status=MessageStatus.SENDING).update(
-                status=MessageStatus.UNKNOWN, unknown_at=now, error_code="lease_over"
-            )
             status = Message.objects.values_list("status", flat=True).get(pk=said["message"])
-            state = SENT if status in ACCEPTED else FAILED if status == MessageStatus.FAILED else UNKNOWN
-            row.notices[key] = said | {"state": state, "reason": "" if state == SENT else "lease_over"}
+            if status == MessageStatus.SENDING:
+                row.notices[key] = said | {"at": now.isoformat()}
+            else:
+                state = _state_by(status)
+                row.notices[key] = said | {"state": state, "reason": "" if state == SENT else LEASE_OVER}
+
+
+def _state_by(status: str) -> str:
+    """A notice's state by what its message says."""
+    if status in ACCEPTED:
+        return SENT
+    return FAILED if status == MessageStatus.FAILED else UNKNOWN
 
 
 def _said(row: Appointment, notice: Notice) -> dict[str, Any]:

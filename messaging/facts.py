@@ -1,4 +1,5 @@
-"""What the policy looks at, read for a batch of leads or for one: for campaigns and people alike."""
+"""What the policy looks at, read for a batch of leads or for one: for campaigns, people and the
+notices of meetings alike."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,7 +11,9 @@ from brokers.models import Broker
 from messaging import sql
 from messaging.dispatching import SEND_LEASE
 from messaging.jurisdictions import law_for
+from messaging.models import ChannelAccount
 from messaging.policy import WHATSAPP, WHATSAPP_WINDOW, ContactFacts, Permission, address_of
+from messaging.providers import rest_of
 
 
 @dataclass(slots=True)
@@ -54,6 +57,12 @@ def heard_at(leads: Sequence[int], channel: str, now: datetime) -> dict[int, dat
     of the last minutes. The leads must be locked, so that nobody else begins meanwhile."""
     params = {"leads": list(leads), "channel": channel, "since": now - SEND_LEASE, "now": now}
     return dict(sql.rows(sql.HEARD, params))
+
+
+def free_at(account: ChannelAccount | None, heard: datetime | None) -> datetime | None:
+    """From when on its provider takes another message for an address that it heard of then."""
+    rest = rest_of(account) if account and heard else None
+    return heard + rest if heard and rest else None
 
 
 def contact_facts(

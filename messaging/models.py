@@ -179,10 +179,10 @@ class Message(LooseTenantModel):
             models.Index(fields=["lead", "created_at"], name="idx_message_lead"),
             # A provider's callback that names its own id.
             models.Index(fields=["account", "provider_id"], condition=~Q(provider_id=""), name="idx_message_provider"),
-            # What people wrote whose process never came back.
+            # What people wrote, and notices of meetings, whose process never came back.
             models.Index(
                 fields=["sending_at"],
-                condition=Q(status="sending", sent_by__isnull=False),
+                condition=Q(Q(sent_by__isnull=False) | Q(dedupe_key__startswith="appointment:"), status="sending"),
                 name="idx_message_unfinished",
             ),
         ]

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import QuerySet
 
 from leads.models import Lead
 from messaging.accounts import Accounts, is_on_sandbox
-from messaging.facts import contact_facts, heard_at, load_permissions, open_conversations
+from messaging.facts import contact_facts, free_at, heard_at, load_permissions, open_conversations
 from messaging.models import ChannelAccount, Direction, Message, MessageStatus
 from messaging.policy import WEEK, WHATSAPP, ContactFacts, Verdict, is_answered_at, judge_person
 from messaging.providers import rest_of
@@ -98,6 +98,5 @@ def _has_appointment(lead: Lead, now: datetime) -> bool:
 
 
 def _free_at(lead: Lead, channel: str, account: ChannelAccount | None, now: datetime) -> datetime | None:
-    rest: timedelta | None = rest_of(account) if account else None
-    heard = heard_at([lead.pk], channel, now).get(lead.pk) if rest else None
-    return heard + rest if heard and rest else None
+    rests = account is not None and rest_of(account) is not None
+    return free_at(account, heard_at([lead.pk], channel, now).get(lead.pk)) if rests else None

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from brokers.rules import ContactWindow
 from leads.zones import clock_changes
+from messaging.dispatching import SEND_LEASE
 from messaging.schedule import is_open, next_opening
 
 BOOKED, MOVED, CANCELLED = "booked", "moved", "cancelled"
@@ -25,8 +26,6 @@ REMINDERS = {
 }
 # One that comes before a closing leaves the engine so much time.
 MARGIN = timedelta(minutes=15)
-# Notices that a worker began and did not finish are looked at again after that.
-LEASE = timedelta(minutes=5)
 
 WAITING, SENDING, SENT, FAILED, UNKNOWN, SKIPPED = "waiting", "sending", "sent", "failed", "unknown", "skipped"
 
@@ -75,7 +74,8 @@ def next_due_at(meeting: Meeting) -> datetime | None:
 
 
 def lease_of(said: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(said["at"]) + LEASE
+    """When to look what became of one that a worker began."""
+    return datetime.fromisoformat(said["at"]) + SEND_LEASE
 
 
 def _open_at(meeting: Meeting, notice: Notice) -> datetime | None:

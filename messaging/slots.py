@@ -1,7 +1,7 @@
 """When an account may send: its paced slots, shared by all processes, and the pauses that its provider asks for."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -41,6 +41,12 @@ def slots_of(
         waiting = [Slot(False, max(free_at or start, now))] * (wanted[account] - given)
         slots[account] = [Slot(True, moment) for moment in moments] + waiting
     return slots
+
+
+def slots_for(accounts: Sequence[ChannelAccount], now: datetime, *, process: int) -> list[Slot]:
+    """One for each message of a batch, by its account, in their order."""
+    slots = slots_of(Counter(account.pk for account in accounts if is_paced(account, now)), now, process=process)
+    return [slots[account.pk].pop(0) if account.pk in slots else Slot(True, now) for account in accounts]
 
 
 def slot_of(account: ChannelAccount, now: datetime, *, ahead: timedelta = SECOND) -> Slot:

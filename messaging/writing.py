@@ -1,7 +1,7 @@
 """People write to leads: in their own words or by a template, through the policy, and once however often they press.
 
 The message is written and committed before its provider is asked. What became of it is in its status; a process that
-dies in between leaves a row that a later pass of the engine calls unknown (`settle_unfinished`).
+dies in between leaves a row that a later pass of the engine calls unknown (`outgoing.settle_unfinished`).
 """
 
 from collections.abc import Mapping
@@ -26,13 +26,13 @@ from leads.zones import local_zone
 from messaging import sql
 from messaging.base import Envelope, Outcome
 from messaging.clock import Clock
-from messaging.dispatching import SEND_LEASE, Sending, dispatch_all
+from messaging.dispatching import Sending, dispatch_all
 from messaging.links import telegram_link
-from messaging.models import ACCEPTED, ChannelAccount, Direction, Message, MessageStatus
+from messaging.models import ACCEPTED, ChannelAccount, Message, MessageStatus
+from messaging.outgoing import begin_message, settle_message
 from messaging.policy import EMAIL, TELEGRAM, Verdict, address_of
 from messaging.reach import WRITABLE, Way, ways_to
 from messaging.reasons import remedy_for_people, sentence
-from messaging.settling import heed_outcomes, write_off, write_outcomes
 from messaging.slots import SECOND, slot_of
 from messaging.storable import storable_text
 from messaging.unsubscribe import footer_links, preferences_url, unsubscribe_url
@@ -158,7 +158,7 @@ def _committed(draft: Draft, now: datetime) -> tuple[Message, Sending | None]:
     slot = slot_of(way.account, now, ahead=PATIENCE)
     if not slot.is_given:
         raise _refused("paced", slot.at, lead)
-    message = _new_message(draft, lead, way, said, _basis(draft, verdict), now)
+    message = _new_message(draft, lead, way.account, way, said, _basis(draft, verdict), now)
     envelope = _envelope(message, draft, lead, way, said, now)
     return message, Sending(lead_id=lead.pk, account=way.account, envelope=envelope, slot_at=slot.at)
 
@@ -218,27 +218,28 @@ def _basis(draft: Draft, verdict: Verdict) -> dict[str, Any]:
 
 
 def _new_message(
-    draft: Draft, lead: Lead, way: Way, said: Rendered, basis: Mapping[str, Any], now: datetime
+    draft: Draft,
+    lead: Lead,
+    account: ChannelAccount,
+    way: Way,
+    said: Rendered,
+    basis: Mapping[str, Any],
+    now: datetime,
 ) -> Message:
     is_marketing = draft.template is not None and not draft.template.is_about_appointment
-    return Message.objects.create(
+    return begin_message(
         broker_id=lead.broker_id,
-        lead=lead,
-        channel=draft.channel,
-        direction=Direction.OUT,
-        account=way.account,
+        lead_id=lead.pk,
+        account=account,
+        key=draft.key,
+        now=now,
         template_id=draft.template.id if draft.template else None,
         purpose="marketing" if is_marketing else way.facts.purpose,
         address=way.facts.address,
         subject=said.subject,
         body=said.body,
-        status=MessageStatus.SENDING,
-        dedupe_key=draft.key,
         basis=basis,
-        sandbox=way.sandbox,
         sent_by=draft.by,
-        created_at=now,
-        sending_at=now,
     )
 
 
@@ -267,23 +268,9 @@ def _envelope(message: Message, draft: Draft, lead: Lead, way: Way, said: Render
 def settle_written(sending: Sending, outcome: Outcome, now: datetime) -> None:
     """What became of it, on the message and on the lead."""
     lead = locked(Lead(pk=sending.lead_id))
-    pair = [(sending, outcome)]
-    write_outcomes(pair, now)
-    heed_outcomes(pair, now)
-    message = Message.objects.get(pk=sending.envelope.message_id)
+    message, _is_ours = settle_message(sending, outcome, now)
     if message.status in ACCEPTED:
         record_written(lead=lead, at=message.created_at, now=now)
-
-
-@transaction.atomic
-def settle_unfinished(*, batch: int, broker_id: int | None, now: datetime) -> int:
-    """Messages of people whose process never came back: nobody can know whether they were sent, so they are shown,
-    not resent; only the provider's word may still tell."""
-    params = {"begun_before": now - SEND_LEASE, "batch": batch, "broker": broker_id}
-    messages = [row[0] for row in sql.rows(sql.UNFINISHED, params)]
-    if messages:
-        write_off(messages, now)
-    return len(messages)
 
 
 def told(message: Message) -> str:

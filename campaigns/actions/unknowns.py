@@ -20,7 +20,8 @@ from messaging.base import Envelope
 from messaging.clock import Clock
 from messaging.costs import late_cost
 from messaging.dispatching import SEND_LEASE, dispatch_all
-from messaging.models import ChannelAccount, Direction, Message, MessageStatus
+from messaging.models import ChannelAccount, Message, MessageStatus
+from messaging.outgoing import begin_message
 from messaging.policy import CALL, judge
 from messaging.slots import slot_of
 from messaging.unsubscribe import footer_links
@@ -163,23 +164,18 @@ def _new_message(
     log: CampaignLog, original: Message, account: ChannelAccount, way: Way, basis: dict[str, Any], now: datetime
 ) -> Message:
     earlier = Message.objects.filter(lead=log.lead_id, dedupe_key__startswith=f"resend:{log.pk}:").count()
-    row = Message.objects.create(
+    row = begin_message(
         broker_id=log.broker_id,
         lead_id=log.lead_id,
-        channel=way.channel,
-        direction=Direction.OUT,
         account=account,
+        key=f"resend:{log.pk}:{earlier + 1}",
+        now=now,
         template_id=original.template_id,
         purpose=way.contact.purpose,
         address=way.contact.address,
         subject=original.subject,
         body=original.body,
-        status=MessageStatus.SENDING,
-        dedupe_key=f"resend:{log.pk}:{earlier + 1}",
         basis=basis,
-        sandbox=original.sandbox,
-        created_at=now,
-        sending_at=now,
     )
     if way.channel == CALL:
         write_calls([(row.pk, row.broker_id, row.lead_id, row.address)], now=now)

@@ -6,6 +6,7 @@ tables of the same names); rows are locked in the order of their ids, never stro
 
 from messaging.sql.running import columns_of, rows, run
 from messaging.sql.sending import (
+    DUE_OUTSIDE,
     HEARD,
     HOLD_ACCOUNTS,
     OPEN_CONVERSATIONS,
@@ -17,6 +18,7 @@ from messaging.sql.sending import (
 )
 
 __all__ = [
+    "DUE_OUTSIDE",
     "HEARD",
     "HOLD_ACCOUNTS",
     "OPEN_CONVERSATIONS",

@@ -91,13 +91,23 @@ WHERE m.id = o.message_id AND m.status IN ('queued', 'sending', 'unknown')
 RETURNING m.id
 """
 
-# What people wrote whose process never came back.
+# What people wrote, and notices of meetings, whose process never came back.
 UNFINISHED = """
 SELECT m.id FROM messaging_message m JOIN leads_lead d ON d.id = m.lead_id
-WHERE m.status = 'sending' AND m.sent_by_id IS NOT NULL AND m.sending_at <= %(begun_before)s
+WHERE m.status = 'sending' AND (m.sent_by_id IS NOT NULL OR m.dedupe_key LIKE 'appointment:%%')
+  AND m.sending_at <= %(begun_before)s
   AND (%(broker)s::bigint IS NULL OR m.broker_id = %(broker)s)
 ORDER BY m.sending_at LIMIT %(batch)s
 FOR NO KEY UPDATE OF d, m SKIP LOCKED
+"""
+
+# Whether there is anything to do outside campaigns: one look at two partial indexes.
+DUE_OUTSIDE = """
+SELECT EXISTS (SELECT FROM messaging_message m
+               WHERE m.status = 'sending' AND (m.sent_by_id IS NOT NULL OR m.dedupe_key LIKE 'appointment:%%')
+                 AND m.sending_at <= %(begun_before)s AND (%(broker)s::bigint IS NULL OR m.broker_id = %(broker)s)),
+       EXISTS (SELECT FROM leads_appointment a
+               WHERE a.notice_due_at <= %(now)s AND (%(broker)s::bigint IS NULL OR a.broker_id = %(broker)s))
 """
 
 # What the column holds; a longer one of one row must not break the batch.

@@ -20,7 +20,8 @@ from messaging.clock import VirtualClock
 from messaging.dispatching import SEND_LEASE
 from messaging.inbound import receive_event
 from messaging.models import ChannelAccount, Message, MessageStatus
-from messaging.writing import settle_unfinished, told
+from messaging.outgoing import settle_unfinished
+from messaging.writing import told
 from tests.building import DAY, HOUR, NOW, a_broker, a_lead, a_template, counting_account, now_of
 from tests.messaging.writing import boss, write, wrote
 from tests.peers.counting import PROVIDER, sends
@@ -189,12 +190,14 @@ def test_process_that_dies_while_it_sends_leaves_it_unknown(
     assert len(sends(sent_file)) == 1
 
 
-def test_only_unfinished_messages_of_people_are_written_off(broker: Broker, lead: Lead, sent_file: Path) -> None:
-    """Those of campaigns have a row with a lease of their own."""
+@pytest.mark.parametrize("key", ["step:1:1:1", "resend:1:1"])
+def test_unfinished_messages_of_campaigns_are_left_to_their_leases(
+    broker: Broker, lead: Lead, sent_file: Path, key: str
+) -> None:
     counting_account(broker, sent_file)
     write(lead)
     row = write(lead, text="otra")
-    Message.objects.filter(pk=row.pk).update(status="sending", sent_by=None)
+    Message.objects.filter(pk=row.pk).update(status="sending", sent_by=None, dedupe_key=key)
     assert settle_unfinished(batch=9, broker_id=None, now=NOW + DAY) == 0
 
 
