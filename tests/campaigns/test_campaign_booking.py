@@ -12,7 +12,8 @@ from django.test import Client
 from brokers.models import Broker, User
 from leads.models import Appointment, Lead
 from messaging.clock import VirtualClock
-from messaging.models import Message
+from messaging.models import ChannelAccount, Message
+from messaging.outside import carry_on
 from tests.building import (
     DAY,
     HOUR,
@@ -21,6 +22,8 @@ from tests.building import (
     a_campaign,
     a_lead,
     a_user,
+    at,
+    book,
     broken,
     enroll,
     enrolment_of,
@@ -29,6 +32,7 @@ from tests.building import (
     now_of,
     run,
     sent_bodies,
+    some_leads,
 )
 
 pytestmark = pytest.mark.django_db
@@ -101,6 +105,21 @@ def test_stage_trigger_sees_the_booking(
     run(clock, passes=2)
     assert enrolment_of(lead, campaign=booked).status == "completed"
     assert "Gracias por agendar" in sent_bodies(lead)
+
+
+def test_meeting_is_told_of_while_a_long_queue_is_worked_off(
+    free_broker: Broker, clock: VirtualClock, lead: Lead
+) -> None:
+    """One pass of twenty seconds, in whose course a reminder is due."""
+    meeting = book(lead, NOW - HOUR, starts_at=NOW + DAY + timedelta(seconds=5))
+    carry_on(clock=at(NOW - HOUR))
+    ChannelAccount.objects.filter(channel="telegram").update(rate=1)
+    enroll(a_campaign(free_broker), *some_leads(free_broker, 20))
+    run(clock)
+    keys = list(Message.objects.order_by("id").values_list("dedupe_key", flat=True))
+    told = [number for number, key in enumerate(keys) if key.startswith(f"appointment:{meeting.pk}:reminder_24h")]
+    assert (len(keys), len(told)) == (22, 1)
+    assert 1 < told[0] < 21
 
 
 def test_engine_confirms_and_reminds_on_the_channel_of_the_invitation(

@@ -1,5 +1,5 @@
-"""Telegram takes about one message a second for a chat: what two campaigns and a person want to say to one lead at the
-same moment goes there one after the other, whoever sends it. By the machine's own seconds."""
+"""Telegram takes about one message a second for a chat: what campaigns, a person and meetings want to say to one lead
+at the same moment goes there one after the other, whoever sends it. By the machine's own seconds."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,17 +16,21 @@ from campaigns import engine
 from campaigns.deciding import decide_batch, due_groups
 from campaigns.models import CampaignLog
 from campaigns.settling import settle
-from leads.models import Lead
+from leads.models import Appointment, Lead
 from messaging.clock import VirtualClock
 from messaging.dispatching import SEND_LEASE, dispatch_all
 from messaging.models import ChannelAccount, Message
 from messaging.writing import write_message
 from tests.building import (
+    DAY,
+    HOUR,
     NOW,
     a_campaign,
     a_free_broker,
     a_lead,
+    a_user,
     an_admin,
+    book,
     broken,
     counting_account,
     enroll,
@@ -107,6 +111,44 @@ def test_person_waits_for_what_a_campaign_has_just_sent(peer: TelegramPeer, free
     run_out(clock)
     assert [say(lead, admin, text, clock).status for text in ("Hola", "¿Sigue?")] == ["sent", "sent"]
     assert (told(lead, peer), peer.too_soon) == (["Hola", "campaña", "¿Sigue?"], 0)
+
+
+def confirmations(lead: Lead, peer: TelegramPeer) -> list[bool]:
+    """Of each message to this lead, in their order, whether it confirms a meeting."""
+    return ["appointment" in one.text for one in peer.accepted if one.chat == lead.telegram_chat_id]
+
+
+def book_twice(broker: Broker) -> Lead:
+    """A lead with nothing but a chat, and two meetings to tell of."""
+    Broker.objects.update(language="en")
+    lead = a_lead(broker, phone="", email="", assigned_to=a_user(broker))
+    for days in (2, 3):
+        book(lead, NOW, starts_at=NOW + days * DAY)
+    return lead
+
+
+@pytest.mark.django_db
+def test_notices_of_two_meetings_wait_for_each_other(peer: TelegramPeer, free_broker: Broker) -> None:
+    a_bot(free_broker)
+    lead, clock = book_twice(free_broker), RunningClock(NOW)
+    while Appointment.objects.filter(notice_due_at__lt=NOW + HOUR).exists():
+        engine.run(clock=clock)
+    assert (confirmations(lead, peer), peer.too_soon) == ([True, True], 0)
+
+
+@pytest.mark.django_db
+def test_campaign_and_notice_wait_for_each_other(peer: TelegramPeer, free_broker: Broker) -> None:
+    a_bot(free_broker)
+    enroll(a_campaign(free_broker), lead := a_lead(free_broker, phone="", email="", assigned_to=a_user(free_broker)))
+    clock = RunningClock(NOW)
+    run_out(clock)
+    Broker.objects.update(language="en")
+    book(lead, clock.now(), starts_at=NOW + 2 * DAY)
+    while Appointment.objects.filter(notice_due_at__lt=NOW + HOUR).exists():
+        engine.run(clock=clock)
+    enroll(a_campaign(free_broker), lead, now=clock.now())
+    run_out(clock)
+    assert (confirmations(lead, peer), peer.too_soon) == ([False, True, False], 0)
 
 
 @pytest.mark.django_db(transaction=True)

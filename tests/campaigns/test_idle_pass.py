@@ -9,12 +9,14 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from brokers.models import Broker
-from campaigns import engine
+from campaigns import engine, sql
 from campaigns.models import CampaignLog, Enrollment
+from leads import sweep
 from leads.models import Lead
+from messaging import sql as messaging_sql
 from messaging.clock import VirtualClock
 from messaging.models import Message
-from tests.building import DAY, HOUR, NOW, a_broker, a_campaign, a_lead, enroll, message_step
+from tests.building import DAY, HOUR, NOW, a_broker, a_campaign, a_lead, a_meeting, enroll, message_step
 from tests.many import analyze, committed_rows, copies, copies_of_lead
 
 # Also what makes pytest-django prepare a test database for this file.
@@ -70,6 +72,8 @@ def fill() -> Broker:
     copies_of_lead(lead, LEADS, last_activity_at=silence, pipeline_stage="(ARRAY['entrada', 'perdido'])[1 + mod(i, 2)]")
     go_through(broker, lead)
     wait_for_next_step(broker)
+    meeting = a_meeting(lead, NOW - 19 * DAY, status="completed", booked_at=NOW - 20 * DAY, created_at=NOW - 20 * DAY)
+    copies(meeting, PAST, lead_id=f"{lead.pk} + i", token="'token ' || i")
     return broker
 
 
@@ -101,7 +105,7 @@ def idle_pass(broker: Broker, campaigns: int) -> Statements:
     clock = VirtualClock(NOW + HOUR)
     engine.run(clock=clock)
     clock.advance(HOUR)
-    analyze("leads_lead", "messaging_message", *HISTORY)
+    analyze("leads_lead", "messaging_message", "leads_appointment", *HISTORY)
     found = Statements()
     with connection.execute_wrapper(found):
         done = engine.run(clock=clock)
@@ -131,8 +135,31 @@ def test_idle_pass_asks_once_a_kind_of_trigger(passes: list[Statements]) -> None
         ]
 
 
-def test_idle_pass_takes_as_many_statements_with_many_campaigns(passes: list[Statements]) -> None:
-    assert [len(found) for found in passes] == [13, 13]
+# What each statement of an idle pass asks, in their order. On the machine's own clock one more follows the third: since
+# when the oldest open transaction runs.
+ASKED = {
+    sql.OLDEST_SWEEP: "since when endings are looked for",
+    sql.TOUCHED: "leads that something happened to",
+    sql.ENSURE_SWEEPS: "brokerages without a watermark",
+    **{
+        sql.PROBE.replace("{kind}", kind).replace("{happened}", happened): f"campaigns that a {kind} concerns"
+        for kind, happened in sql.HAPPENED.items()
+    },
+    sql.ADVANCE_SWEEPS: "watermarks that move on",
+    sweep.DUE: "routing: offers, clocks, mails",
+    sql.ENDED_CALLS: "calls that have ended",
+    sql.EXPIRED: "leases that ran out",
+    sql.RESENT_CALLS: "calls placed again that have ended",
+    sql.UNSETTLED: "unknown outcomes that were told",
+    messaging_sql.DUE_OUTSIDE: "messages outside campaigns: unfinished ones, notices of meetings",
+    sql.DUE_GROUPS: "steps that are due",
+}
+
+
+def test_idle_pass_asks_the_same_with_many_campaigns(passes: list[Statements]) -> None:
+    """Each question once, in one statement for everything that there is."""
+    assert [[ASKED.get(sql, sql) for sql, _plan in found] for found in passes] == [list(ASKED.values())] * 2
+    assert len(ASKED) == 14
 
 
 def test_idle_pass_finds_its_queue_by_the_partial_index(passes: list[Statements]) -> None:
@@ -147,6 +174,7 @@ LARGE = [
     "campaigns_campaignlog",
     "campaigns_enrollment",
     "messaging_message",
+    "leads_appointment",
 ]
 
 
@@ -161,13 +189,15 @@ LOOKS = {
     "AS g(campaign_id, channel, quota, oldest, position)": "idx_log_queue",
     "l.dispatched_at IS NOT NULL AND l.lease_until <= ": "idx_log_lease",
     "l.reason IN ('outcome_unknown', 'left_unknown', 'resending', 'not_resent')": "idx_log_unsettled",
-    "m.status = 'sending' AND m.sent_by_id IS NOT NULL": "idx_message_unfinished",
+    "m.status = 'sending' AND (m.sent_by_id IS NOT NULL OR": "idx_message_unfinished",
+    "WHERE a.notice_due_at <= ": "idx_notice_due",
 }
 
 
 @pytest.mark.parametrize(("words", "index"), LOOKS.items(), ids=LOOKS.values())
 def test_busy_pass_takes_its_rows_by_partial_indexes(busy: Statements, words: str, index: str) -> None:
-    """failures.md row 16: what is due, leases that ran out, outcomes that were unknown, what people began to write."""
+    """failures.md row 16: what is due, leases that ran out, outcomes that were unknown, what people and meetings
+    began to tell, and what is to be told."""
     plans = [plan for sql, plan in busy if words in sql]
     assert plans != []
     assert [plan for plan in plans if index not in plan] == []

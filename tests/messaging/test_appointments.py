@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
+from django.db import connection
 
 from brokers.models import Broker, Platform
 from leads.actions import cancel_appointment, delete_lead, edit_lead, move_appointment, record_permission
 from leads.models import Appointment, Lead
+from messaging.base import Envelope, Outcome
 from messaging.clock import VirtualClock
 from messaging.dispatching import SEND_LEASE
 from messaging.models import Message
 from messaging.outside import carry_on
+from messaging.pacing import PACED_FOR
 from tests.building import (
     DAY,
     HOUR,
@@ -25,7 +28,7 @@ from tests.building import (
     book,
     counting_account,
 )
-from tests.peers.counting import PROVIDER, sends
+from tests.peers.counting import PROVIDER, Counting, sends
 
 pytestmark = pytest.mark.django_db
 # Two days later, at noon in Santiago.
@@ -312,6 +315,40 @@ def test_paced_account_tells_by_its_rate(broker: Broker, sent_file: Path, lead: 
     assert len(sends(sent_file)) == 1
     pass_by(*[NOW + timedelta(seconds=5 * n) for n in range(1, 4)])
     assert len(sends(sent_file)) == 3
+
+
+def test_account_for_which_another_process_sends_tells_when_that_is_over(
+    broker: Broker, sent_file: Path, lead: Lead
+) -> None:
+    counting_account(broker, sent_file, rate=1, paced_by=1, paced_until=NOW + PACED_FOR)
+    edit_lead(lead=lead, now=NOW, by=None, telegram_chat_id="4711", phone="")
+    meeting = book(lead, NOW, starts_at=STARTS)
+    pass_by(NOW, NOW + PACED_FOR / 2)
+    assert (sends(sent_file), marks(meeting)["booked"]) == ([], "waiting paced")
+    pass_by(NOW + PACED_FOR)
+    assert (len(sends(sent_file)), marks(meeting)["booked"]) == (1, "sent")
+
+
+class Quick(Counting):
+    """The provider's own word about a message comes before its answer, which is lost."""
+
+    def send(self, envelope: Envelope) -> Outcome:
+        Message.objects.filter(pk=envelope.message_id).update(status=self.account.name, error_code="spam")
+        connection.close()
+        return super().send(envelope)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("word", "state"), [("delivered", "sent"), ("failed", "failed spam")])
+def test_what_the_provider_told_before_its_answer_stays(
+    settings: LazySettings, broker: Broker, sent_file: Path, lead: Lead, word: str, state: str
+) -> None:
+    settings.PROVIDERS = {**settings.PROVIDERS, "counting": f"{__name__}.Quick"}
+    edit_lead(lead=lead, now=NOW, by=None, telegram_chat_id="4711", phone="")
+    counting_account(broker, sent_file, name=word, otherwise="temporary")
+    meeting = book(lead, NOW, starts_at=STARTS)
+    pass_by(NOW, NOW + HOUR)
+    assert (len(sends(sent_file)), Message.objects.get().status, marks(meeting)["booked"]) == (1, word, state)
 
 
 def test_pass_with_nothing_to_tell_asks_once(lead: Lead, django_assert_num_queries: pytest.FixtureRequest) -> None:
