@@ -92,7 +92,7 @@ def _go_on_after(owned: psycopg.Connection, model: type[models.Model], copies: i
 def _copy_rows(model: type[models.Model], broker: Broker, first: int, last: int) -> None:
     table, owner = model._meta.db_table, "id" if model is Broker else "broker_id"
     fields = [field for field in model._meta.local_concrete_fields if not field.generated]
-    columns = ", ".join(field.column for field in fields)
+    columns = ", ".join(f'"{field.column}"' for field in fields)
     values = ", ".join(_in_copy(model, field) for field in fields)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -103,7 +103,7 @@ def _copy_rows(model: type[models.Model], broker: Broker, first: int, last: int)
 
 
 def _in_copy(model: type[models.Model], field: models.Field) -> str:
-    value, further = f"o.{field.column}", f"n::bigint * {STRIDE}"
+    value, further = f'o."{field.column}"', f"n::bigint * {STRIDE}"
     if field.primary_key or isinstance(field, models.ForeignKey):
         return f"{value} + {further}"
     if model is Message and field.name == "dedupe_key":

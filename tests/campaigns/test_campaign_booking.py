@@ -2,16 +2,20 @@
 before it, and its lead is told."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
+from django.core.management import call_command
 from django.test import Client
 
 from brokers.models import Broker, User
-from leads.models import Appointment, Lead
-from messaging.clock import VirtualClock
+from campaigns import engine
+from campaigns.tasks import run_pass, sweep
+from leads.models import Appointment, Lead, SpeedClock
+from messaging.clock import SystemClock, VirtualClock
 from messaging.models import ChannelAccount, Message
 from messaging.outside import carry_on
 from tests.building import (
@@ -20,6 +24,7 @@ from tests.building import (
     NOW,
     a_calendar,
     a_campaign,
+    a_free_broker,
     a_lead,
     a_user,
     at,
@@ -120,6 +125,24 @@ def test_meeting_is_told_of_while_a_long_queue_is_worked_off(
     told = [number for number, key in enumerate(keys) if key.startswith(f"appointment:{meeting.pk}:reminder_24h")]
     assert (len(keys), len(told)) == (22, 1)
     assert 1 < told[0] < 21
+
+
+DOORS: dict[str, Callable[[], Any]] = {
+    "engine": lambda: engine.run(clock=SystemClock()),
+    "command": lambda: call_command("run_campaigns"),
+    "task of a pass": run_pass,
+    "task of a sweep": sweep,
+}
+
+
+@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
+def test_every_door_of_the_engine_tells_of_meetings_and_does_what_time_does_to_leads(door: Callable[[], Any]) -> None:
+    broker = a_free_broker("puntual", touch_within_minutes=5)
+    book(a_lead(broker, assigned_to=a_user(broker), email=""), NOW - HOUR)
+    waiting = a_lead(broker, now=NOW - HOUR)
+    door()
+    assert [message.dedupe_key.split(":")[2] for message in Message.objects.all()] == ["booked"]
+    assert SpeedClock.objects.get(lead=waiting).outcome == "escalated"
 
 
 def test_engine_confirms_and_reminds_on_the_channel_of_the_invitation(

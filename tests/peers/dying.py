@@ -26,6 +26,7 @@ from tests.peers.counting import Counting, append
 # The functions of the engine that give a point its name.
 PHASES = frozenset(
     {
+        "carry_on",
         "correct_unsettled",
         "decide_batch",
         "dispatch_all",
@@ -36,7 +37,7 @@ PHASES = frozenset(
         "settle_calls",
         "settle_expired",
         "settle_resent_calls",
-        "settle_unfinished",
+        "sweep",
     }
 )
 _reach: Callable[[str], None]
