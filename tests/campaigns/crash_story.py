@@ -88,7 +88,7 @@ def a_story(file: Path) -> Broker:
 
 def _moving(broker: Broker) -> list[dict[str, Any]]:
     """A move through the pipeline, then a step whose condition does not hold."""
-    move = {"action": "update_stage", "target_stage": "perfilamiento"}
+    move = {"action": "update_stage", "target_stage": "calificacion_financiera"}
     return [move, message_step(broker, conditions={"stage": ["agendado"]}, delay_hours=0.25)]
 
 
