@@ -8,6 +8,7 @@ from tests.campaigns.reference.world import ADDRESS, DAY, MOVES, RANK, STAGE_POI
 def bear(world: World, lead: Lead) -> None:
     world.leads[lead.id] = lead
     lead.stages.append(Event(world.now, "", lead.stage, False))
+    lead.opted_out = _is_opted_out(world, lead)
     advance(world, lead)
     lead.score = points(world, lead)
     lead.scores.append(Event(world.now, None, lead.score, False))
@@ -103,11 +104,16 @@ def permit(world: World, lead: Lead, *, channel: str, purpose: str, is_revoked: 
     """Kept with every address that it is about: it holds although the lead is deleted and comes again."""
     about = {*lead.addresses.values()} - {""} if channel == "*" else {lead.addresses[ADDRESS[channel]]}
     world.permissions += [Permission(lead.id, one, channel, purpose, is_revoked) for one in sorted(about or {""})]
-    own = [rule for rule in world.permissions if rule.lead == lead.id]
-    taken_back = any(revoked(own, one, purposes) for one in ADDRESS for purposes in (("marketing", "all"), ("all",)))
-    lead.opted_out = is_revoked or (lead.opted_out and taken_back)
+    lead.opted_out = _is_opted_out(world, lead)
     lead.active_at = world.now
     rescore(world, lead)
+
+
+def _is_opted_out(world: World, lead: Lead) -> bool:
+    """By what they said, and what was said of their addresses."""
+    addresses = {*lead.addresses.values()} - {""}
+    rules = [rule for rule in world.permissions if rule.lead == lead.id or rule.address in addresses]
+    return any(revoked(rules, one, purposes) for one in ADDRESS for purposes in (("marketing", "all"), ("all",)))
 
 
 def revoked(rules: Iterable[Permission], channel: str, purposes: tuple[str, ...] = ("marketing", "all")) -> bool:
