@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import translation
 
 from brokers.models import Broker
 from brokers.score_rules import QualificationRules
@@ -102,7 +103,8 @@ def test_qualification_follows_the_table(income: int | None, debt: int | None, d
 )
 def test_qualification_says_why(income: int | None, debt: int | None, dicom: str, says: list[str]) -> None:
     known = [None if amount is None else Decimal(amount) for amount in (income, debt)]
-    assert qualify(known[0], known[1], dicom, RULES).sentences() == says
+    with translation.override("en"):
+        assert qualify(known[0], known[1], dicom, RULES).sentences() == says
 
 
 def test_qualification_follows_the_brokers_own_amounts() -> None:
