@@ -10,8 +10,18 @@ from django.db import transaction
 from campaigns import sql
 from campaigns.deciding import Dispatch
 from campaigns.models import NOT_RESENT, OUTCOME_UNKNOWN, LogStatus
-from campaigns.settling import EndedCall, call_messages, is_simulated_call, lock_leads, news_of, record_ended, told
+from campaigns.settling import (
+    EndedCall,
+    Outcomes,
+    call_messages,
+    is_simulated_call,
+    lock_leads,
+    news_of,
+    record_ended,
+    told,
+)
 from messaging.base import Outcome, OutcomeKind
+from messaging.merged import with_leads_as_they_are
 from messaging.policy import CALL
 from messaging.settling import heed_outcomes, write_off, write_outcomes, write_rows
 from voice.actions import ring_simulated
@@ -46,10 +56,14 @@ def correct_unsettled(*, batch: int, broker_id: int | None, now: datetime) -> in
     return len(rows)
 
 
-@transaction.atomic
 def settle_resent(dispatch: Dispatch, outcome: Outcome, now: datetime) -> None:
     """What became of a contact that a person had sent again."""
-    pair = [(dispatch, outcome)]
+    with_leads_as_they_are(_settle_resent, [(dispatch, outcome)], now)
+
+
+@transaction.atomic
+def _settle_resent(pair: Outcomes, now: datetime) -> None:
+    [(dispatch, outcome)] = pair
     lock_leads(pair)
     message_id = dispatch.envelope.message_id
     news = news_of(pair, write_outcomes(pair, now)).get(message_id) or _said(dispatch, outcome)

@@ -183,6 +183,17 @@ class Enrollment(LooseTenantModel):
         db_index=False,
         verbose_name=_("lead"),
     )
+    # Who entered, where that lead was merged into this one since.
+    merged_from = models.ForeignKey(
+        "leads.Lead",
+        models.DO_NOTHING,
+        null=True,
+        editable=False,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        verbose_name=_("entered as"),
+    )
     entry = models.PositiveSmallIntegerField(_("entry"), default=1)
     trigger = models.CharField(_("trigger"), max_length=12, choices=Trigger.choices)
     evidence = models.JSONField(_("evidence"), default=dict, blank=True)

@@ -16,6 +16,10 @@ REASONS = {
     "went_live": Reason(
         _("The brokerage left the sandbox, and this was played there."), _("Enrol the lead again, for real.")
     ),
+    "merged": Reason(
+        _("The lead was merged with another one, who is further in this campaign, or had this step already."),
+        _("Nothing: the campaign goes on once."),
+    ),
     "stopped": Reason(_("Somebody stopped this enrolment."), _("Enrol the lead again if that was wrong.")),
     # the step was skipped
     "late": Reason(_("The engine was down for more than 48 hours."), _("Keep the engine running.")),

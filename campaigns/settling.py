@@ -19,6 +19,7 @@ from leads.models import Lead
 from messaging.base import Outcome, OutcomeKind
 from messaging.costs import Cost, cost_by, prices_of
 from messaging.dispatching import CANCELLED
+from messaging.merged import check_merged, with_leads_as_they_are
 from messaging.models import ACCEPTED, Message, MessageStatus
 from messaging.policy import CALL
 from messaging.prices import Prices
@@ -34,6 +35,8 @@ CALL_AGAIN_AFTER = timedelta(hours=2)
 # After these no attempt is used up: no provider was asked, or the account is at fault and waits for its repair.
 EXCUSED = (CANCELLED, "not_configured")
 
+Outcomes = Sequence[tuple[Dispatch, Outcome]]
+
 
 class _Release(NamedTuple):
     """A row of campaigns.sql.RELEASE."""
@@ -44,9 +47,13 @@ class _Release(NamedTuple):
     reason: str
 
 
-@transaction.atomic
 def settle(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> Counter[str]:
     """Write a batch's outcomes in one transaction; the counts are by what the log says. Doing it twice is harmless."""
+    return with_leads_as_they_are(_settle, outcomes, now)
+
+
+@transaction.atomic
+def _settle(outcomes: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> Counter[str]:
     counts: Counter[str] = Counter()
     if not outcomes:
         return counts
@@ -81,10 +88,14 @@ def _finish(endings: list[sql.Ending], releases: list[_Release], touched: list[i
 
 
 def lock_leads(outcomes: Sequence[tuple[Dispatch, Outcome]]) -> list[int]:
-    """Lock the leads; the ids of those to whom something happened since the decision."""
-    leads = list({dispatch.due.facts.lead.id for dispatch, _outcome in outcomes})
+    """Lock the leads; the ids of those to whom something happened since the decision. Raises Merged."""
+    leads = list({dispatch.lead_id for dispatch, _outcome in outcomes})
     since = min(dispatch.at for dispatch, _outcome in outcomes)
-    return [lead for lead, is_touched in sql.rows(sql.LOCK_LEADS, {"leads": leads, "since": since}) if is_touched]
+    rows = sql.rows(sql.LOCK_LEADS, {"leads": leads, "since": since})
+    merged = {lead for lead, _is_touched, is_merged in rows if is_merged}
+    if merged:
+        check_merged(outcomes, merged)
+    return [lead for lead, is_touched, _is_merged in rows if is_touched]
 
 
 def news_of(outcomes: Sequence[tuple[Dispatch, Outcome]], written: Collection[int]) -> dict[int, tuple[str, str]]:

@@ -189,6 +189,9 @@ STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 
+# What each room knows of a lead, the highest first: its timeline, what moves when two leads are merged, personal data.
+LEAD_ROOMS = ["campaigns.lead_room", "voice.lead_room", "messaging.lead_room", "leads.lead_room"]
+
 # One line a provider: the word in ChannelAccount.provider, and the adapter that speaks to it.
 PROVIDERS = {
     "sandbox": "messaging.sandbox.Sandbox",

@@ -26,6 +26,8 @@ def priority_of(lead: Any) -> Priority:
         return Priority.ARCHIVADO
     if waits_for_answer(lead) or _is_ready(lead, "agendado"):
         return Priority.URGENTE
+    if asks_anew(lead):
+        return Priority.ALTA
     if lead.pipeline_stage == "ganado" or lead.pipeline_stage == "perdido":
         return Priority.ARCHIVADO
     if _is_ready(lead, "calificacion_financiera") or _is_untouched(lead):
@@ -41,6 +43,14 @@ def waits_for_answer(lead: Any) -> bool:
     return lead.last_answered_at is None or lead.last_answered_at < lead.last_inbound_at
 
 
+def asks_anew(lead: Any) -> bool:
+    """Whether they asked for something after anybody last wrote to them: as new as on the first day."""
+    asked = lead.last_inquiry_at
+    if asked is None or lead.opted_out_at is not None:
+        return False
+    return all(at is None or at < asked for at in (lead.last_contacted_at, lead.last_answered_at))
+
+
 def _is_ready(lead: Any, stage: str) -> bool:
     return bool(lead.pipeline_stage == stage and lead.status == "hot" and lead.qualification == "CALIFICADO")
 
@@ -53,10 +63,15 @@ def _is_untouched(lead: Any) -> bool:
 WAITS = Q(last_inbound_at__isnull=False, opted_out_at=None) & (
     Q(last_answered_at=None) | Q(last_answered_at__lt=F("last_inbound_at"))
 )
+ASKS = Q(last_inquiry_at__isnull=False, opted_out_at=None) & (
+    (Q(last_contacted_at=None) | Q(last_contacted_at__lt=F("last_inquiry_at")))
+    & (Q(last_answered_at=None) | Q(last_answered_at__lt=F("last_inquiry_at")))
+)
 READY = Q(status="hot", qualification="CALIFICADO")
 PRIORITY = Case(
     When(Q(treatment_type="hold"), then=Value(Priority.ARCHIVADO)),
     When(WAITS | (READY & Q(pipeline_stage="agendado")), then=Value(Priority.URGENTE)),
+    When(ASKS, then=Value(Priority.ALTA)),
     When(Q(pipeline_stage__in=("ganado", "perdido")), then=Value(Priority.ARCHIVADO)),
     When(
         (READY & Q(pipeline_stage="calificacion_financiera"))

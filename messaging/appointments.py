@@ -26,6 +26,7 @@ from messaging.base import Attachment, Envelope, Outcome, OutcomeKind
 from messaging.clock import Clock
 from messaging.dispatching import CANCELLED, Sending, dispatch_all
 from messaging.mail import split_sender
+from messaging.merged import locked_owner
 from messaging.models import ACCEPTED, ChannelAccount, Message, MessageStatus
 from messaging.outgoing import begin_message, settle_message
 from messaging.pacing import me
@@ -251,7 +252,7 @@ def _attachments(row: Appointment, notice: Notice, way: Way) -> tuple[Attachment
 @transaction.atomic
 def _settle(telling: Telling, outcome: Outcome, now: datetime) -> None:
     """What became of it, on the message and on the appointment as it is now."""
-    lead = locked(telling.appointment.lead)
+    lead, telling = locked_owner(telling)
     rows = Appointment.objects.select_for_update(no_key=True, of=("self",)).select_related("broker", "agent")
     row = rows.get(pk=telling.appointment.pk)
     message, is_ours = settle_message(telling, outcome, now)

@@ -1,6 +1,6 @@
 """Who writes to us without being known by their address: strangers, and leads who followed their own link."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q
@@ -8,7 +8,8 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from brokers.refusal import Refused
-from leads.actions import create_lead, create_task, edit_lead
+from leads.actions import create_lead, create_task, edit_lead, record_inquiry
+from leads.families import known_by, survivor_id
 from leads.models import Lead
 from messaging.base import Event
 from messaging.links import StartLink
@@ -18,6 +19,8 @@ from messaging.models import ChannelAccount, WebhookEvent
 # wrote, and on the sandbox there are no strangers.
 WELCOME = {"telegram": "telegram_chat_id", "whatsapp": "phone"}
 LONGEST_NAME = 200
+# Who writes after nobody wrote for so long comes anew.
+CONVERSATION = timedelta(days=7)
 
 
 def is_welcome(account: ChannelAccount) -> bool:
@@ -30,12 +33,7 @@ def welcome(*, account: ChannelAccount, stored: WebhookEvent, event: Event, now:
     Raises Refused `address_taken` when another event of theirs was quicker, else as `create_lead` does.
     """
     address: dict[str, Any] = {WELCOME[account.channel]: event.address.strip()}
-    inquiry = {
-        "source": account.channel,
-        "external_id": f"{account.pk}:{stored.event_id}",
-        "text": event.text,
-        "raw": {"media": list(event.media)} if event.media else {},
-    }
+    inquiry = _inquiry(account, stored, event)
     return create_lead(
         broker=account.broker,
         now=now,
@@ -44,6 +42,23 @@ def welcome(*, account: ChannelAccount, stored: WebhookEvent, event: Event, now:
         inquiry=inquiry,
         **address,
     )
+
+
+def note_arrival(*, lead: Lead, account: ChannelAccount, stored: WebhookEvent, event: Event, now: datetime) -> None:
+    """A lead who is known comes again: by a link, or of their own accord after a week without a word from either side.
+    The rest is conversation. The caller holds the lead, as it was before this event."""
+    words = [at for at in (lead.last_inbound_at, lead.last_contacted_at, lead.last_answered_at) if at is not None]
+    if event.start or now - max(words, default=lead.created_at) > CONVERSATION:
+        record_inquiry(lead=lead, now=now, **_inquiry(account, stored, event))
+
+
+def _inquiry(account: ChannelAccount, stored: WebhookEvent, event: Event) -> dict[str, Any]:
+    return {
+        "source": account.channel,
+        "external_id": f"{account.pk}:{stored.event_id}",
+        "text": event.text,
+        "raw": {"media": list(event.media)} if event.media else {},
+    }
 
 
 def follow_link(*, account: ChannelAccount, event: Event, now: datetime) -> Lead | None:
@@ -73,11 +88,14 @@ def _locked_pair(account: ChannelAccount, event: Event) -> tuple[Lead | None, Le
         link = StartLink.parse(event.start)
     except ValueError:
         return None, None
+    lead_id = survivor_id(link.lead_id)
+    by_merge = set(known_by(account.broker_id, "telegram_chat_id", event.address).values_list("pk", flat=True))
     present = Lead.objects.present().filter(broker=account.broker_id).select_related("broker")
-    either = present.filter(Q(pk=link.lead_id) | Q(telegram_chat_id=event.address)).order_by("pk")
+    either = present.filter(Q(pk__in={lead_id, *by_merge}) | Q(telegram_chat_id=event.address)).order_by("pk")
     leads = list(either.select_for_update(no_key=True, of=("self",)))
-    whose = next((one for one in leads if (one.broker_id, one.pk) == (link.broker_id, link.lead_id)), None)
-    return whose, next((one for one in leads if one.telegram_chat_id == event.address), None)
+    whose = next((one for one in leads if (one.broker_id, one.pk) == (link.broker_id, lead_id)), None)
+    holder = next((one for one in leads if one.telegram_chat_id == event.address), None)
+    return whose, holder or next((one for one in leads if one.pk in by_merge), None)
 
 
 def _ask_whether_one(lead: Lead, event: Event, now: datetime) -> None:

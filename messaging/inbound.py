@@ -21,9 +21,10 @@ from brokers.models import OutboxEvent
 from brokers.refusal import Refused
 from leads.actions import create_task, record_inbound, record_permission, record_written
 from leads.consents import ADDRESS_OF, ANY_CHANNEL
+from leads.families import known_by
 from leads.models import Lead
 from messaging import optout
-from messaging.arrivals import follow_link, is_welcome, welcome
+from messaging.arrivals import follow_link, is_welcome, note_arrival, welcome
 from messaging.automatic import is_automatic_mail
 from messaging.base import Event
 from messaging.costs import late_cost
@@ -103,18 +104,21 @@ def apply_event(*, account: ChannelAccount, stored: WebhookEvent, event: Event, 
 def match_lead(account: ChannelAccount, event: Event) -> Lead:
     """The lead of the account's broker that the event comes from, locked.
 
-    Where several share the address: the one whose message it answers, else the one contacted last. Raises
-    Refused `lead_unknown`.
+    Where several share the address: the one whose message it answers, else the one contacted last; else the one to
+    whom the address came by a merge. Raises Refused `lead_unknown`.
     """
     address = normalised(account.channel, event.address)
-    leads = Lead.objects.select_for_update(no_key=True, of=("self",)).select_related("broker").present()
-    leads = leads.filter(broker=account.broker_id, **{ADDRESS_OF[account.channel]: address})
+    present = Lead.objects.select_for_update(no_key=True, of=("self",)).select_related("broker").present()
+    leads = present.filter(broker=account.broker_id, **{ADDRESS_OF[account.channel]: address})
     lead = None
     if event.message_id:
         answered = Message.objects.filter(pk=event.message_id, account=account, direction=Direction.OUT)
         lead = leads.filter(pk__in=answered.values("lead")).first()
     if lead is None and address:
         lead = leads.order_by(F("last_contacted_at").desc(nulls_last=True), "-id").first()
+    if lead is None and address:
+        others = known_by(account.broker_id, ADDRESS_OF[account.channel], address)
+        lead = present.filter(pk__in=others).order_by("id").first()
     if lead is None:
         message = _("No lead of this brokerage has the address %(address)s.")
         raise Refused("lead_unknown", message % {"address": address})
@@ -151,6 +155,8 @@ def _apply_inbound(account: ChannelAccount, stored: WebhookEvent, event: Event, 
     message = _write_inbound(lead, account, stored, event, now, is_automatic)
     if is_automatic:
         return
+    if not account.sandbox:
+        note_arrival(lead=lead, account=account, stored=stored, event=event, now=now)
     _heed_opt_out(lead, message, answered, now)
     if not event.start:  # who follows a link has come, and has answered nothing
         record_inbound(lead=lead, now=now, answers=answered.sent_at if answered else None)

@@ -110,6 +110,17 @@ class Message(LooseTenantModel):
     lead = models.ForeignKey(
         "leads.Lead", models.CASCADE, related_name="messages", db_index=False, verbose_name=_("lead")
     )
+    # Whose it was, where that lead was merged into this one since.
+    merged_from = models.ForeignKey(
+        "leads.Lead",
+        models.DO_NOTHING,
+        null=True,
+        editable=False,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        verbose_name=_("belonged to"),
+    )
     channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
     direction = models.CharField(_("direction"), max_length=3, choices=Direction.choices)
     account = models.ForeignKey(

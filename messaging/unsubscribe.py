@@ -15,6 +15,7 @@ from django.urls import reverse
 from brokers.models import Broker
 from leads.actions import record_permission
 from leads.consents import MARKETING, is_off
+from leads.families import survivor_id
 from leads.models import ContactPermission, Lead
 
 SALT = "messaging.unsubscribe"
@@ -74,7 +75,8 @@ def unsubscribe(*, link: Link, now: datetime) -> bool:
     Broker.DoesNotExist.
     """
     broker = Broker.objects.get(pk=link.broker_id)
-    lead = Lead.objects.select_for_update(no_key=True).filter(pk=link.lead_id, broker=broker).first()
+    leads = Lead.objects.select_for_update(no_key=True).filter(broker=broker)
+    lead = leads.filter(pk=survivor_id(link.lead_id)).first()
     if is_unsubscribed(link):
         return False
     record_permission(
@@ -92,7 +94,9 @@ def unsubscribe(*, link: Link, now: datetime) -> bool:
 def is_unsubscribed(link: Link) -> bool:
     """Whether marketing is taken back on every channel, for this lead or address; what was only played on the sandbox
     does not count."""
-    whose = Q(lead=link.lead_id) | Q(address=link.address) if link.address else Q(lead=link.lead_id)
+    whose = Q(lead=survivor_id(link.lead_id))
+    if link.address:
+        whose |= Q(address=link.address)
     rules = ContactPermission.objects.real().filter(whose, broker=link.broker_id)
     return is_off(list(rules), MARKETING)
 

@@ -28,6 +28,7 @@ from messaging.base import Envelope, Outcome
 from messaging.clock import Clock
 from messaging.dispatching import Sending, dispatch_all
 from messaging.links import telegram_link
+from messaging.merged import locked_owner
 from messaging.models import ACCEPTED, ChannelAccount, Message, MessageStatus
 from messaging.outgoing import begin_message, settle_message
 from messaging.policy import EMAIL, TELEGRAM, Verdict, address_of
@@ -267,7 +268,7 @@ def _envelope(message: Message, draft: Draft, lead: Lead, way: Way, said: Render
 @transaction.atomic
 def settle_written(sending: Sending, outcome: Outcome, now: datetime) -> None:
     """What became of it, on the message and on the lead."""
-    lead = locked(Lead(pk=sending.lead_id))
+    lead, sending = locked_owner(sending)
     message, _is_ours = settle_message(sending, outcome, now)
     if message.status in ACCEPTED:
         record_written(lead=lead, at=message.created_at, now=now)

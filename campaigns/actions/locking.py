@@ -24,7 +24,9 @@ def wrong_status(campaign: Campaign, wanted: str) -> Refused:
 def locked_enrollment(enrollment: Enrollment) -> Enrollment:
     """The enrolment with its lead locked, as the engine does it: nobody decides about either meanwhile."""
     Lead.objects.select_for_update(no_key=True).get(pk=enrollment.lead_id)
-    return Enrollment.objects.select_for_update(no_key=True).get(pk=enrollment.pk)
+    current = Enrollment.objects.select_for_update(no_key=True).get(pk=enrollment.pk)
+    _check_lead(current.lead_id, enrollment.lead_id)
+    return current
 
 
 def locked_log(log: CampaignLog) -> CampaignLog:
@@ -32,4 +34,12 @@ def locked_log(log: CampaignLog) -> CampaignLog:
     rows = CampaignLog.objects.select_for_update(no_key=True, of=("self",)).select_related(
         "campaign__broker", "message"
     )
-    return rows.get(pk=log.pk)
+    current = rows.get(pk=log.pk)
+    _check_lead(current.lead_id, log.lead_id)
+    return current
+
+
+def _check_lead(is_of: int, was_of: int) -> None:
+    """Whose lead was locked is not whose lead it is, when a merge came in between."""
+    if is_of != was_of:
+        raise Refused("lead_merged", _("The lead has just been merged with another one; look again."))

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 
 from campaigns.ledger.contacts import CAPS, DOUBLES, EARLIER, MESSAGES, OPT_OUTS
 from campaigns.ledger.enrolments import ENROLMENTS, EXITS, HOLD_OUT
-from campaigns.ledger.histories import ASSIGNMENTS, LEADS, SCORES, STAGES
+from campaigns.ledger.histories import ASSIGNMENTS, LEADS, MERGES, SCORES, STAGES
 from campaigns.ledger.looks import Finding, Reading, Violation, reading
 from campaigns.ledger.references import references
 from campaigns.ledger.rows import ATTEMPTS, HANDOVERS, MOVES, ROWS
@@ -34,6 +34,7 @@ LOOKS = (
     STAGES,
     SCORES,
     ASSIGNMENTS,
+    MERGES,
 )
 
 

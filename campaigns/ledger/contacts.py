@@ -1,6 +1,6 @@
 """What must hold of messages."""
 
-from campaigns.ledger.looks import Broken, Look
+from campaigns.ledger.looks import Broken, Look, family
 
 # The contacts of a campaign: those of its steps, and those that a person sent again.
 OURS = "(starts_with(m.dedupe_key, 'step:') OR starts_with(m.dedupe_key, 'resend:'))"
@@ -81,7 +81,7 @@ MESSAGES = Look(
 )
 
 # The newest rule about the address at that moment. What a lead gave anew counts as the policy counts it, also where it
-# was written down without the address.
+# was written down without the address, or for another lead with whom they were one just then.
 OPT_OUTS = Look(
     table="messaging_message",
     row="m.id",
@@ -97,8 +97,9 @@ OPT_OUTS = Look(
     broken={
         "opt_out_was_heeded": Broken(
             f"""m.kind = 'revoked' AND m.at < m.created_at - interval '{SKEW}' AND NOT EXISTS (
-                    SELECT FROM leads_contactpermission g WHERE g.lead_id = m.lead_id AND g.kind = 'granted'
-                    AND g.at > m.at AND g.at <= m.created_at + interval '{SKEW}')""",
+                    WITH {family("m.lead_id")}
+                    SELECT FROM family f JOIN leads_contactpermission g ON g.lead_id = f.id
+                    WHERE g.kind = 'granted' AND g.at > m.at AND g.at <= m.created_at + interval '{SKEW}')""",
             "'sent at ' || m.created_at || ', taken back at ' || m.at || ' (permission ' || m.rule || ')'",
         )
     },
@@ -149,14 +150,15 @@ DOUBLES = Look(
     broken={"one_message_a_key": Broken("true", "'the last of ' || m.n || ' with the key ' || m.dedupe_key")},
 )
 
-# A contact whose outcome was learnt late may have counted differently when the next one was decided.
+# A contact whose outcome was learnt late may have counted differently when the next one was decided; so did those of
+# two leads before they were merged.
 CAPS = Look(
     table="messaging_message",
     row="m.id",
     source=f"""(SELECT m.id, m.cap_24h, m.cap_7d,
                       count(*) OVER (contacts RANGE BETWEEN '24 hours' PRECEDING AND CURRENT ROW) AS in_24h,
                       count(*) OVER (contacts RANGE BETWEEN '7 days' PRECEDING AND CURRENT ROW) AS in_7d
-               FROM (SELECT m.id, m.lead_id, m.sandbox, m.created_at,
+               FROM (SELECT m.id, coalesce(m.merged_from_id, m.lead_id) AS lead_id, m.sandbox, m.created_at,
                             jsonb_path_query_first(judged.basis, '$.caps."24h".cap ? (@ >= 0)')::numeric AS cap_24h,
                             jsonb_path_query_first(judged.basis, '$.caps."7d".cap ? (@ >= 0)')::numeric AS cap_7d
                      FROM messaging_message m, LATERAL (

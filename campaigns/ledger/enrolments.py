@@ -58,16 +58,18 @@ ENROLMENTS = Look(
             "e.entry < 1 OR (e.entry > 1 AND before.id IS NULL)",
             "'entry ' || e.entry || ' of its lead without the one before'",
         ),
-        # By the kindest of the campaign's versions, for enrolments may have been moved.
+        # By the kindest of the campaign's versions, for enrolments may have been moved. Those of two leads that were
+        # merged began without knowing of each other.
         "reentry_was_allowed": Broken(
-            """before.status = 'active' OR (before.id IS NOT NULL AND (again.days IS NULL OR e.enrolled_at
-                < coalesce(before.finished_at, before.enrolled_at) + make_interval(days => again.days)))""",
+            """before.merged_from_id IS NOT DISTINCT FROM e.merged_from_id AND (
+                before.status = 'active' OR (before.id IS NOT NULL AND (again.days IS NULL OR e.enrolled_at
+                < coalesce(before.finished_at, before.enrolled_at) + make_interval(days => again.days))))""",
             "'entered again too early, after enrolment ' || before.id",
         ),
     },
 )
 
-# A person may stop an enrolment while its step is being sent; that one settles as it would have.
+# A person may stop an enrolment, or merge its lead, while its step is being sent; that one settles as it would have.
 EXITS = Look(
     table="campaigns_enrollment",
     row="e.id",
@@ -75,22 +77,23 @@ EXITS = Look(
                WHERE e.status = 'exited' AND e.exit_reason IN ({listed(REASONS)}) AND NOT EXISTS (
                    SELECT FROM campaigns_campaignlog l WHERE l.enrollment_id = e.id AND (
                        (l.status = 'skipped' AND l.reason = e.exit_reason)
-                       OR (e.exit_reason = 'stopped' AND l.status <> 'skipped' AND l.dispatched_at IS NOT NULL)))) e""",
+                       OR (e.exit_reason IN ('stopped', 'merged') AND l.status <> 'skipped'
+                           AND l.dispatched_at IS NOT NULL)))) e""",
     broken={
         "exit_has_its_row": Broken("true", "'exited, but no step was skipped for the reason “' || e.exit_reason || '”'")
     },
 )
 
-# The hash of campaigns.sql.ENROLL. The percentage may have been changed since then; of those who entered in the same
-# moment it was the same.
+# The hash of campaigns.sql.ENROLL, of the lead that entered. The percentage may have been changed since then; of those
+# who entered in the same moment it was the same.
 HOLD_OUT = Look(
     table="campaigns_enrollment",
     row="e.id",
     source="""(SELECT e.id, e.status = 'held_out' AS is_held, e.hash, c.holdout_percent,
                       max(e.hash) FILTER (WHERE e.status = 'held_out') OVER moment AS held_up_to,
                       min(e.hash) FILTER (WHERE e.status <> 'held_out') OVER moment AS treated_from
-               FROM (SELECT id, campaign_id, enrolled_at, status, mod(
-                         ('x' || substr(md5(campaign_id || ':' || lead_id), 1, 8))::bit(32)::bigint, 100) AS hash
+               FROM (SELECT id, campaign_id, enrolled_at, status, mod(('x' || substr(md5(
+                         campaign_id || ':' || coalesce(merged_from_id, lead_id)), 1, 8))::bit(32)::bigint, 100) AS hash
                      FROM campaigns_enrollment) e
                JOIN campaigns_campaign c ON c.id = e.campaign_id
                WHERE c.holdout_percent > 0 OR c.id IN (

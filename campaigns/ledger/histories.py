@@ -72,3 +72,27 @@ ASSIGNMENTS = Look(
         )
     },
 )
+
+# Whoever became part of another lead is gone, and nothing that is looked up by the lead stayed behind.
+MERGES = Look(
+    table="leads_lead",
+    row="d.id",
+    source="""leads_lead d
+        LEFT JOIN leads_mergerecord r ON r.gone_id = d.id AND r.undone_at IS NULL
+        LEFT JOIN LATERAL (
+            SELECT 'message' AS what FROM messaging_message m WHERE m.lead_id = d.id AND r.id IS NOT NULL
+            UNION ALL SELECT 'step' FROM campaigns_campaignlog l WHERE l.lead_id = d.id AND r.id IS NOT NULL
+            UNION ALL SELECT 'inquiry' FROM leads_inquiry q WHERE q.lead_id = d.id AND r.id IS NOT NULL
+            UNION ALL SELECT 'permission' FROM leads_contactpermission p WHERE p.lead_id = d.id AND r.id IS NOT NULL
+            LIMIT 1) left_behind ON r.id IS NOT NULL""",
+    broken={
+        "merged_lead_is_gone": Broken(
+            "d.merged_into_id IS DISTINCT FROM r.into_id OR (r.id IS NOT NULL AND d.deleted_at IS NULL)",
+            """'says that it was merged into ' || coalesce(d.merged_into_id::text, 'nobody') || ', its record '
+               || coalesce(r.into_id::text, 'nobody')""",
+        ),
+        "merge_left_nothing_behind": Broken(
+            "left_behind.what IS NOT NULL", "'was merged, but still has a ' || left_behind.what"
+        ),
+    },
+)

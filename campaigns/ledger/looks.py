@@ -115,6 +115,14 @@ def statement(look: Look, names: Collection[str]) -> str:
     )
 
 
+def family(lead: str) -> str:
+    """After WITH: `family`, the leads that were one with this lead at some time, by merges that stand or not."""
+    return f"""RECURSIVE family (id) AS (
+        SELECT {lead} UNION
+        SELECT CASE WHEN r.into_id = f.id THEN r.gone_id ELSE r.into_id END
+        FROM family f JOIN leads_mergerecord r ON f.id IN (r.into_id, r.gone_id))"""
+
+
 def listed(words: Iterable[str]) -> str:
     """Words as what stands between the brackets of IN ()."""
     return ", ".join(f"'{word}'" for word in words)

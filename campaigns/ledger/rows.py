@@ -1,12 +1,12 @@
 """What must hold of the rows of the log."""
 
-from campaigns.ledger.looks import Broken, Look, listed
+from campaigns.ledger.looks import Broken, Look, family, listed
 from campaigns.models import LEFT_UNKNOWN, NOT_RESENT, OUTCOME_UNKNOWN, RESENDING
 from campaigns.reasons import REASONS
 from campaigns.settling import MAX_ATTEMPTS
 
 # A step that is skipped for one of these is the last of its enrolment.
-ENDINGS = ("replied", "booked", "goal_reached", "closed", "opted_out", "hold", "deleted", "stopped")
+ENDINGS = ("replied", "booked", "goal_reached", "closed", "opted_out", "hold", "deleted", "stopped", "merged")
 # Failed rows that are not the last word.
 OPEN_ENDS = (OUTCOME_UNKNOWN, LEFT_UNKNOWN, RESENDING, NOT_RESENT)
 
@@ -122,16 +122,21 @@ ATTEMPTS = Look(
     },
 )
 
-# A move and the end of its step are written with one `now`.
+# A move and the end of its step are written with one `now`. It stays with the lead that was moved, when that is merged
+# with another one or taken apart again.
 MOVES = Look(
     table="campaigns_campaignlog",
     row="l.id",
-    source="""(SELECT l.id, p.target_stage
+    source=f"""(SELECT l.id, p.target_stage
                FROM campaigns_campaignlog l JOIN campaigns_campaignstep p ON p.id = l.step_id
                WHERE l.action = 'update_stage' AND l.status = 'sent' AND NOT EXISTS (
                    SELECT FROM leads_stagetransition t
                    WHERE t.lead_id = l.lead_id AND t.at = l.executed_at AND t.to_stage = p.target_stage
-                     AND t.cause = 'campaign')) l""",
+                     AND t.cause = 'campaign')
+                 AND NOT EXISTS (
+                   WITH {family("l.lead_id")}
+                   SELECT FROM family f JOIN leads_stagetransition t ON t.lead_id = f.id
+                   WHERE t.at = l.executed_at AND t.to_stage = p.target_stage AND t.cause = 'campaign')) l""",
     broken={"move_was_made": Broken("true", "'says that it moved the lead to ' || l.target_stage || ', nothing did'")},
 )
 

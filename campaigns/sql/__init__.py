@@ -14,6 +14,18 @@ from campaigns.sql.deciding import (
 )
 from campaigns.sql.enrolling import ENROLL, LOCK_CAMPAIGN, SLICE_END
 from campaigns.sql.exiting import EXITS, OLDEST_SWEEP, TOUCHED
+from campaigns.sql.merging import (
+    COUNT_ANEW,
+    GIVE_BACK_ENROLMENTS,
+    GIVE_BACK_LATER_MESSAGES,
+    GIVE_BACK_LATER_ROWS,
+    GIVE_BACK_LOGS,
+    GO_ON_ENROLMENTS,
+    GO_ON_LOGS,
+    MOVE_ENROLMENTS,
+    MOVE_LOGS,
+    STANDINGS,
+)
 from campaigns.sql.moving import COUNT_MOVABLE, COUNT_SANDBOX, END_SANDBOX, MOVE, SKIP_OVERDUE
 from campaigns.sql.settling import (
     CORRECT,
@@ -35,6 +47,7 @@ __all__ = [
     "ADVANCE_SWEEPS",
     "CLAIM",
     "CORRECT",
+    "COUNT_ANEW",
     "COUNT_MOVABLE",
     "COUNT_SANDBOX",
     "DISPATCH",
@@ -47,12 +60,20 @@ __all__ = [
     "EXPIRED",
     "FACTS",
     "FINISH",
+    "GIVE_BACK_ENROLMENTS",
+    "GIVE_BACK_LATER_MESSAGES",
+    "GIVE_BACK_LATER_ROWS",
+    "GIVE_BACK_LOGS",
+    "GO_ON_ENROLMENTS",
+    "GO_ON_LOGS",
     "HAPPENED",
     "IN_WINDOW",
     "LAST_PROPERTY",
     "LOCK_CAMPAIGN",
     "LOCK_LEADS",
     "MOVE",
+    "MOVE_ENROLMENTS",
+    "MOVE_LOGS",
     "NEXT_APPOINTMENT",
     "OLDEST_SWEEP",
     "OPEN_SINCE",
@@ -63,6 +84,7 @@ __all__ = [
     "RESENT_CALLS",
     "SKIP_OVERDUE",
     "SLICE_END",
+    "STANDINGS",
     "TOUCHED",
     "UNSETTLED",
     "Ending",

@@ -25,7 +25,9 @@ SELECT l.id, r.reason
 FROM unnest(%(leads)s::bigint[]) AS touched(id)
 JOIN campaigns_enrollment e ON e.lead_id = touched.id AND e.status = 'active'
 JOIN campaigns_campaignversion v ON v.campaign_id = e.campaign_id AND v.number = e.version
-JOIN campaigns_campaignlog l ON l.enrollment_id = e.id AND l.status = 'pending' AND l.dispatched_at IS NULL
+-- Also by its lead: a row that a merge moved while we waited for it is not this lead's any more.
+JOIN campaigns_campaignlog l ON l.enrollment_id = e.id AND l.lead_id = e.lead_id AND l.status = 'pending'
+     AND l.dispatched_at IS NULL
 JOIN campaigns_campaignstep p ON p.id = l.step_id
 LEFT JOIN templates_app_messagetemplate m ON m.id = p.message_template_id
 JOIN leads_lead d ON d.id = e.lead_id

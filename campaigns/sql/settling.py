@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 from messaging.sql import run
 
-# Locks the leads of a batch in the order of their ids, and tells to whom something happened since it was decided.
+# Locks the leads of a batch in the order of their ids, and tells to whom something happened since it was decided, and
+# who has been merged into another lead, to whom their messages belong now.
 LOCK_LEADS = """
 SELECT id, last_activity_at > %(since)s OR stage_entered_at > %(since)s OR treatment_type = 'hold'
-           OR deleted_at IS NOT NULL
+           OR deleted_at IS NOT NULL, merged_into_id IS NOT NULL
 FROM leads_lead WHERE id = ANY(%(leads)b::bigint[]) ORDER BY id FOR NO KEY UPDATE
 """
 

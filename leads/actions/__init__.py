@@ -14,13 +14,16 @@ from leads.actions.appointments import (
     move_appointment,
     propose_appointment,
 )
+from leads.actions.arrival import receive_lead, record_inquiry
 from leads.actions.assigning import assign_lead, assign_leads
 from leads.actions.calendars import renew_feed, revoke_feed
 from leads.actions.consent import leads_with, record_consent
 from leads.actions.facts import mark_unreachable, record_call, record_inbound, record_permission, record_written
 from leads.actions.lead import EDITABLE, create_lead, delete_lead, edit_lead
+from leads.actions.merging import merge_leads, unmerge_leads
 from leads.actions.moves import allowed_moves
 from leads.actions.offers import claim_lead
+from leads.actions.previewing import preview_merge
 from leads.actions.recalculating import recalculate_scores, would_change
 from leads.actions.routing import preview_routing, route_leads, routing_settings
 from leads.actions.rules import set_score_rules
@@ -52,16 +55,20 @@ __all__ = [
     "finish_task",
     "leads_with",
     "mark_unreachable",
+    "merge_leads",
     "miss_appointment",
     "move_appointment",
     "move_stage",
+    "preview_merge",
     "preview_routing",
     "preview_suppression",
     "propose_appointment",
     "recalculate_scores",
+    "receive_lead",
     "record_call",
     "record_consent",
     "record_inbound",
+    "record_inquiry",
     "record_permission",
     "record_written",
     "renew_feed",
@@ -71,6 +78,7 @@ __all__ = [
     "set_score_rules",
     "snooze_task",
     "suppress_addresses",
+    "unmerge_leads",
     "would_change",
     "write_note",
 ]

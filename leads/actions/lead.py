@@ -1,7 +1,9 @@
 """Leads come, change, and are given to agents; and their score follows."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -18,6 +20,7 @@ from leads.actions.speed import start_clock
 from leads.actions.standing import after_fact_change, locked
 from leads.addresses import normalise_email, normalise_phone
 from leads.consents import ADDRESS_OF
+from leads.families import is_anothers
 from leads.models import (
     AssignmentCause,
     Cause,
@@ -82,9 +85,11 @@ def create_lead(
         last_activity_at=now,
         created_at=now,
         updated_at=now,
+        last_inquiry_at=now if inquiry is not None else None,
         field_sources=_sources(values, by, now),
         **values,
     )
+    _check_free(broker.pk, values, None)
     lead.opted_out_at = consents.opted_out_at(_said_before(lead))
     outcome = assess(ScoreFacts.of(lead), broker.rules, now, meetings=Meetings(), advances=_advances(lead, cause))
     lead.lead_score, lead.score_components = outcome.score, outcome.components
@@ -95,7 +100,7 @@ def create_lead(
         write_move(lead, to=step.to, now=now, cause=Cause.AUTO, reason=step.reason)
     ScoreChange.objects.create(broker=broker, lead=lead, to_score=outcome.score, at=now, cause=cause)
     if inquiry is not None:
-        Inquiry.objects.create(broker=broker, lead=lead, at=now, **inquiry)
+        write_inquiry(lead, now, **inquiry)
     _hand_to_somebody(lead, agent, cause=cause, by=by, now=now)
     return lead
 
@@ -113,6 +118,27 @@ def _hand_to_somebody(lead: Lead, agent: User | None, *, cause: str, by: User | 
         start_clock(lead=lead, settings=settings, now=now)
 
 
+def write_inquiry(
+    lead: Lead,
+    now: datetime,
+    *,
+    source: str = "",
+    external_id: str = "",
+    property_ref: str = "",
+    text: str = "",
+    raw: Mapping[str, Any] | None = None,
+) -> bool:
+    """Whether this is news: an inquiry is known by its id at its source, one without by what it says that day."""
+    said = {"property_ref": property_ref, "text": text, "raw": dict(raw or {})}
+    digest = "" if external_id else sha256(json.dumps([lead.pk, f"{now:%Y-%m-%d}", source, said]).encode()).hexdigest()
+    row = Inquiry(
+        broker_id=lead.broker_id, lead=lead, source=source, external_id=external_id, digest=digest, at=now, **said
+    )
+    Inquiry.objects.bulk_create([row], ignore_conflicts=True)
+    same = {"external_id": external_id} if external_id else {"digest": digest}
+    return Inquiry.objects.filter(broker=lead.broker_id, source=source, lead=lead, at=now, **same).exists()
+
+
 @transaction.atomic
 def edit_lead(*, lead: Lead, now: datetime, by: User | None, **changes: Any) -> Lead:
     """Change what is known of a lead, note who said so, and score anew. Raises Refused as `create_lead` does."""
@@ -121,6 +147,7 @@ def edit_lead(*, lead: Lead, now: datetime, by: User | None, **changes: Any) -> 
     changed = {key: value for key, value in values.items() if getattr(fresh, key) != value}
     if not changed:
         return fresh
+    _check_free(fresh.broker_id, changed, fresh.pk)
     if "assigned_to" in changed:
         assign_lead(lead=fresh, to=changed.pop("assigned_to"), now=now, cause=AssignmentCause.PERSON, by=by)
     try:
@@ -196,6 +223,13 @@ def _checked(key: str, value: Any) -> Any:
 def _sources(values: Mapping[str, Any], by: User | None, now: datetime) -> dict[str, Any]:
     who = by.username if by else "system"
     return {key: {"by": who, "at": now.isoformat()} for key, value in values.items() if value not in ("", None, [], {})}
+
+
+def _check_free(broker_id: int, values: Mapping[str, Any], lead_id: int | None) -> None:
+    """An address that came to another lead by a merge is theirs. Raises Refused `address_taken`."""
+    given = [(column, values.get(column) or "") for column in ("phone", "telegram_chat_id")]
+    if is_anothers(broker_id, given, lead_id):
+        raise Refused("address_taken", _address_taken(values))
 
 
 def _save_with_free_address(lead: Lead) -> None:

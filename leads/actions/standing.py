@@ -3,7 +3,9 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
+from brokers.refusal import Refused
 from leads.actions.moves import write_move
 from leads.advancing import RANK
 from leads.models import Appointment, Cause, Lead, ScoreChange, StageTransition
@@ -36,8 +38,13 @@ def settle(fresh: Lead, *, now: datetime, cause: str, advances: bool = True) -> 
 
 
 def locked(lead: Lead) -> Lead:
-    """The lead as it is now, locked until the transaction ends: the mutex of everything that is about one lead."""
+    """The lead as it is now, locked until the transaction ends: the mutex of everything that is about one lead.
+
+    Raises Refused `lead_merged` when it became part of another one: what is new belongs there.
+    """
     fresh: Lead = Lead.objects.select_for_update(no_key=True, of=("self",)).select_related("broker").get(pk=lead.pk)
+    if fresh.merged_into_id is not None:
+        raise Refused("lead_merged", _("This lead has been merged into another one; look there."))
     return fresh
 
 

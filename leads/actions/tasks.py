@@ -18,6 +18,7 @@ TASK_FIELDS = {"title", "assignee", "due_at", "done_at"}
 @transaction.atomic
 def create_task(*, lead: Lead, title: str, due_at: datetime, now: datetime, origin: str = "") -> Task:
     """Give the lead's agent something to do; it shows up in the lead's next action."""
+    locked(lead)
     task = Task.objects.create(
         broker_id=lead.broker_id,
         lead=lead,

@@ -1,3 +1,3 @@
-from leads.admin import appointment, calendar, history, lead, routing, suppression, tasks, work
+from leads.admin import appointment, calendar, duplicates, history, lead, routing, suppression, tasks, work
 
-__all__ = ["appointment", "calendar", "history", "lead", "routing", "suppression", "tasks", "work"]
+__all__ = ["appointment", "calendar", "duplicates", "history", "lead", "routing", "suppression", "tasks", "work"]

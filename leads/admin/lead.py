@@ -13,7 +13,9 @@ from brokers.admin_base import TenantForm, who
 from leads.actions import EDITABLE, create_lead, delete_lead, edit_lead
 from leads.admin.assign import AssignmentInline, AssignsLeads
 from leads.admin.consent import CONSENT_VERBS, history_table, standing_table
+from leads.admin.duplicates import MergesLeads
 from leads.admin.move import MovesLeads
+from leads.admin.timeline import ShowsTimeline
 from leads.admin.vocabulary import VOCABULARY, PriorityFilter
 from leads.explaining import Part, explain_score
 from leads.filters import TextListField
@@ -102,6 +104,7 @@ FACTS = (
             "last_contacted_at",
             "last_answered_at",
             "first_touched_at",
+            "last_inquiry_at",
             "next_action_at",
             "opted_out_at",
             "unreachable",
@@ -117,7 +120,7 @@ FACTS = (
 )
 
 
-class LeadAdmin(MovesLeads, AssignsLeads):
+class LeadAdmin(MovesLeads, AssignsLeads, MergesLeads, ShowsTimeline):
     """Writes through the verbs only, so that score, sources and history are right whoever edits.
 
     Registered by messaging.admin: people write to leads from their pages.
@@ -149,6 +152,7 @@ class LeadAdmin(MovesLeads, AssignsLeads):
     actions = ("assign_chosen", "move_chosen")
     inlines = (AssignmentInline,)
     change_form_template = "admin/leads/lead/change_form.html"
+    change_list_template = "admin/leads/lead/change_list.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Lead]:
         return super().get_queryset(request).present().with_priority()  # type: ignore[attr-defined]

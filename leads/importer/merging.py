@@ -42,7 +42,7 @@ _COPIED = (*_TEXTS, "telegram_chat_id", *(column for column, _ in _FACTS))
 
 
 # What only this batch needs to know of a lead.
-_OF_THE_BATCH = ("score_before", "born_in", "steps", "twins")
+_OF_THE_BATCH = ("score_before", "born_in", "steps", "twins", "others")
 
 
 @dataclass(slots=True, eq=False)
@@ -78,12 +78,15 @@ class KnownLead:
     opted_out_at: datetime | None = None
     unreachable: dict[str, str] = field(default_factory=dict)
     last_activity_at: datetime | None = None
+    last_inquiry_at: datetime | None = None
     import_batch_id: int | None = None
     created_at: datetime | None = None
     score_before: int | None = None
     born_in: str = ""
     steps: Sequence[tuple[str, str, str]] = ()
     twins: "list[KnownLead]" = field(default_factory=list)
+    # Addresses by (column, address) that came by a merge, of those that the lines of this batch name.
+    others: list[tuple[str, str]] = field(default_factory=list)
 
 
 # The columns of Lead that are loaded into a KnownLead, by the same names.
@@ -95,18 +98,15 @@ class KnownInquiry(NamedTuple):
 
     digest: str
     lead: KnownLead | None
-    phone: str
-    email: str
-    telegram_chat_id: str
+    addresses: frozenset[str]
 
     def is_about(self, line: ParsedLine) -> bool:
         """Not so when two spreadsheets number their lines from 1."""
-        pairs = (
-            (self.phone, line.phone),
-            (self.email, line.email),
-            (self.telegram_chat_id, line.telegram_chat_id),
-        )
-        return any(mine and mine == theirs for mine, theirs in pairs)
+        return not self.addresses.isdisjoint(_addresses_of(line))
+
+
+def _addresses_of(line: ParsedLine) -> frozenset[str]:
+    return frozenset({line.phone, line.email, line.telegram_chat_id} - {""})
 
 
 class NewInquiry(NamedTuple):
@@ -154,8 +154,11 @@ class Merger:
         self._by_phone: dict[str, KnownLead] = {}
         self._by_chat: dict[str, KnownLead] = {}
         self._by_email: defaultdict[str, list[KnownLead]] = defaultdict(list)
-        for lead in leads:
+        known = list(leads)
+        for lead in known:
             self._remember(lead, _ADDRESSES)
+        for lead in known:
+            self._remember_others(lead)
 
     @property
     def changed(self) -> list[KnownLead]:
@@ -237,8 +240,11 @@ class Merger:
         if lead.last_activity_at is None or at > lead.last_activity_at:
             lead.last_activity_at = at
             self._touch(lead)
+        if lead.last_inquiry_at is None or at > lead.last_inquiry_at:
+            lead.last_inquiry_at = at
+            self._touch(lead)
         if external_id:
-            known = KnownInquiry(line.content_hash, lead, line.phone, line.email, line.telegram_chat_id)
+            known = KnownInquiry(line.content_hash, lead, _addresses_of(line))
             self._external[line.source, external_id] = known
         else:
             self._digests.add(line.content_hash)
@@ -284,6 +290,16 @@ class Merger:
             self._by_chat[lead.telegram_chat_id] = lead
         if "email" in filled and lead.email and len(self._by_email[lead.email]) < MAILBOX_LIMIT:
             self._by_email[lead.email].append(lead)
+
+    def _remember_others(self, lead: KnownLead) -> None:
+        """By the addresses that came by a merge, where nobody has them in their own columns."""
+        for column, address in lead.others:
+            if column == "phone":
+                self._by_phone.setdefault(address, lead)
+            elif column == "telegram_chat_id":
+                self._by_chat.setdefault(address, lead)
+            elif lead not in self._by_email[address]:
+                self._by_email[address].append(lead)
 
     def _mark_twins(self, lead: KnownLead) -> None:
         """Every other lead with the same mailbox, in both directions."""

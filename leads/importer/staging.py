@@ -22,9 +22,12 @@ from leads.models import Lead
 # One import of a broker at a time, batch by batch: two files at once would each find a lead that the other misses.
 LOCK_BROKER = "SELECT pg_advisory_xact_lock(hashtextextended('embudo:import', %s))"
 
+# With the addresses of the lead that it is about now, those that came to them by a merge included.
 EXTERNAL = """
-SELECT inquiry.source, inquiry.external_id, inquiry.digest, inquiry.lead_id, lead.phone, lead.email,
-       lead.telegram_chat_id
+SELECT inquiry.source, inquiry.external_id, inquiry.digest, inquiry.lead_id, ARRAY(
+           SELECT address FROM unnest(ARRAY[lead.phone, lead.email, lead.telegram_chat_id]) address WHERE address <> ''
+           UNION ALL
+           SELECT other.address FROM leads_otheraddress other WHERE other.lead_id = lead.id)
 FROM unnest(%(sources)s::text[], %(ids)s::text[]) AS line (source, external_id)
 JOIN leads_inquiry inquiry
   ON inquiry.broker_id = %(broker)s AND inquiry.source = line.source AND inquiry.external_id = line.external_id
@@ -85,6 +88,17 @@ COPY leads_contactpermission (broker_id, lead_id, address, channel, kind, purpos
 FROM STDIN
 """
 
+# Leads to whom an address came by a merge: nobody has it in their own columns.
+OTHERS = """
+SELECT wanted.kind, wanted.address, other.lead_id
+FROM unnest(%(kinds)s::text[], %(addresses)s::text[]) AS wanted (kind, address) CROSS JOIN LATERAL (
+    SELECT other.lead_id FROM leads_otheraddress other JOIN leads_lead lead ON lead.id = other.lead_id
+    WHERE other.broker_id = %(broker)s AND other.kind = wanted.kind AND other.address = wanted.address
+      AND lead.deleted_at IS NULL
+    ORDER BY other.lead_id LIMIT 1
+) other
+"""
+
 RESERVE = "SELECT nextval(pg_get_serial_sequence('leads_lead', 'id')) FROM generate_series(1, %s)"
 
 _JSON = "jsonb"
@@ -111,6 +125,7 @@ _LEAD_TYPES = {
     "opted_out_at": "timestamptz",
     "qualification": "text",
     "last_activity_at": "timestamptz",
+    "last_inquiry_at": "timestamptz",
     "created_at": "timestamptz",
     "score_before": "smallint",
     "born_in": "text",
@@ -171,7 +186,8 @@ SELECT %(broker)s, %(batch)s, {", ".join(_INQUIRY_TYPES)} FROM import_inquiry
 def known_people(
     broker_id: int, lines: Sequence[ParsedLine]
 ) -> tuple[list[KnownLead], dict[tuple[str, str], KnownInquiry], list[str]]:
-    """The leads that these lines may be about, locked; and their earlier inquiries, by source and id and by digest."""
+    """The leads that these lines may be about, locked, with the other addresses by which the lines know them; and their
+    earlier inquiries, by source and id and by digest."""
     with connection.cursor() as cursor:
         cursor.execute(LOCK_BROKER, [broker_id])
         named = [(line.source, line.external_id) for line in lines if line.external_id]
@@ -180,6 +196,7 @@ def known_people(
         external = cursor.fetchall()
         cursor.execute(DIGESTS, {"broker": broker_id, "digests": [line.content_hash for line in lines]})
         digests = [digest for (digest,) in cursor.fetchall()]
+        others = _others(cursor, broker_id, lines)
         cursor.execute(
             KNOWN,
             {
@@ -187,13 +204,16 @@ def known_people(
                 "phones": _each(line.phone for line in lines),
                 "emails": _each(line.email for line in lines),
                 "chats": _each(line.telegram_chat_id for line in lines),
-                "ids": [row[3] for row in external],
+                "ids": [row[3] for row in external] + [lead_id for _kind, _address, lead_id in others],
             },
         )
         leads = {row[0]: _lead(row) for row in cursor.fetchall()}
+    for kind, address, lead_id in others:
+        if lead_id in leads:
+            leads[lead_id].others.append((kind, address))
     inquiries = {
-        (source, external_id): KnownInquiry(digest, leads.get(lead_id), *addresses)
-        for source, external_id, digest, lead_id, *addresses in external
+        (source, external_id): KnownInquiry(digest, leads.get(lead_id), frozenset(addresses))
+        for source, external_id, digest, lead_id, addresses in external
     }
     return list(leads.values()), inquiries, digests
 
@@ -215,6 +235,15 @@ def write_permissions(rows: Iterable[NewPermission], *, broker_id: int, batch_id
             evidence = {"batch": batch_id, "line": row.line_number, "source": said.source}
             where = (broker_id, row.lead.id if row.lead is not None else None, row.address, said.channel)
             copy.write_row((*where, said.kind, "marketing", SOURCE, said.wording, _encode(evidence), row.at))
+
+
+def _others(cursor: Any, broker_id: int, lines: Sequence[ParsedLine]) -> list[tuple[str, str, int]]:
+    kinds = ("phone", "email", "telegram_chat_id")
+    named = list({(kind, getattr(line, kind)) for line in lines for kind in kinds if getattr(line, kind)})
+    columns = {"kinds": [kind for kind, _address in named], "addresses": [address for _kind, address in named]}
+    cursor.execute(OTHERS, {"broker": broker_id} | columns)
+    found: list[tuple[str, str, int]] = cursor.fetchall()
+    return found
 
 
 def _each(addresses: Iterable[str]) -> list[str]:

@@ -16,6 +16,7 @@ from leads.models.lead import (
     Status,
     Treatment,
 )
+from leads.models.merge import MergeRecord, NotDuplicate, OtherAddress
 from leads.models.permission import ContactPermission, PermissionKind, PermissionPurpose, Suppression
 from leads.models.routing import (
     Absence,
@@ -52,10 +53,13 @@ __all__ = [
     "Lead",
     "LeadQuerySet",
     "LostReason",
+    "MergeRecord",
+    "NotDuplicate",
     "Note",
     "Notice",
     "Offer",
     "OfferOutcome",
+    "OtherAddress",
     "PermissionKind",
     "PermissionPurpose",
     "Qualification",

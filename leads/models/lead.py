@@ -130,6 +130,7 @@ class Lead(ConcurrentTransitionMixin, TenantModel):
     last_inbound_at = models.DateTimeField(_("last message received"), null=True, blank=True)
     last_answered_at = models.DateTimeField(_("a person last wrote or called"), null=True, blank=True)
     first_touched_at = models.DateTimeField(_("first human touch"), null=True, blank=True)
+    last_inquiry_at = models.DateTimeField(_("last inquiry"), null=True, blank=True)
     last_activity_at = models.DateTimeField(_("last sign of life"))
     deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True)
     merged_into = models.ForeignKey(

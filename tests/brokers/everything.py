@@ -27,9 +27,12 @@ from leads.models import (
     ImportBatch,
     Inquiry,
     Lead,
+    MergeRecord,
+    NotDuplicate,
     Note,
     Notice,
     Offer,
+    OtherAddress,
     RoutingAgent,
     RoutingRule,
     RoutingSettings,
@@ -91,19 +94,11 @@ class Brokerage:
     def _add_lead(self) -> None:
         batch = self._own(ImportBatch, file=self.text("file.csv"), sha256="0" * 64, at=NOW, by=self.admin)
         number = len(self.rows[User])
-        self.lead = self._own(
-            Lead,
-            name=self.text("Ana"),
-            phone=f"+5698765{number:04d}",
-            email=f"{self.text('ana')}@example.com",
-            location=self.text("place"),
-            assigned_to=self.agent,
-            import_batch=batch,
-            created_at=NOW,
-            updated_at=NOW,
-            stage_entered_at=NOW,
-            last_activity_at=NOW,
-        )
+        other = self._lead("Eva", f"+5698766{number:04d}", batch)
+        self.lead = self._lead("Ana", f"+5698765{number:04d}", batch)
+        self._own(MergeRecord, into=self.lead, gone=other, by=self.admin, at=NOW, undone_at=NOW)
+        self._own(NotDuplicate, first=other, second=self.lead, by=self.admin, at=NOW)
+        self._own(OtherAddress, lead=self.lead, kind="email", address=f"{self.text('old')}@example.com")
         of_lead = {"lead": self.lead, "at": NOW}
         self._own(StageTransition, to_stage="entrada", cause="arrival", reason=self.text("why"), **of_lead)
         self._own(ScoreChange, to_score=5, cause="arrival", **of_lead)
@@ -113,6 +108,22 @@ class Brokerage:
         blocked = {"address": f"{self.text('blocked')}@example.com", "source": self.text("list")}
         self.rows[ContactPermission].insert(0, self._own(Suppression, kind="revoked", at=NOW, **blocked))
         self._own(Note, author=self.agent, text=self.text("note"), **of_lead)
+
+    def _lead(self, name: str, phone: str, batch: ImportBatch) -> Lead:
+        lead: Lead = self._own(
+            Lead,
+            name=self.text(name),
+            phone=phone,
+            email=f"{self.text(name.lower())}@example.com",
+            location=self.text("place"),
+            assigned_to=self.agent,
+            import_batch=batch,
+            created_at=NOW,
+            updated_at=NOW,
+            stage_entered_at=NOW,
+            last_activity_at=NOW,
+        )
+        return lead
 
     def _add_work(self) -> None:
         self._own(Task, lead=self.lead, assignee=self.agent, title=self.text("task"), due_at=NOW)

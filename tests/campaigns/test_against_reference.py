@@ -2,7 +2,6 @@
 
 A state machine plays a brokerage: leads come, campaigns run, people and providers do what they do, workers die, time
 goes by; after each event everything that can be seen in the database is compared with tests/campaigns/reference.
-Merging two leads has no verb yet, so it does not happen here; its rule comes with it.
 
 `HYPOTHESIS_EXAMPLES=2000 HYPOTHESIS_SEED=7` plays as many other histories instead of the suite's few.
 """

@@ -85,8 +85,9 @@ def expected(world: World) -> dict[str, Any]:
     return {
         "leads": {
             lead.id: (
-                *(lead.stage, lead.score, lead.opted_out, lead.is_deleted),
-                *(lead.unreachable, lead.tasks, lead.invitations),
+                *(lead.stage, lead.score, lead.opted_out, lead.is_deleted, lead.unreachable),
+                sum(log.reason == "handed_to_agent" for log in world.logs_of(lead)),
+                sum(log.is_invited for log in world.logs_of(lead)),
             )
             for lead in world.leads.values()
         },

@@ -6,13 +6,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition
 
 from leads import actions as leads
-from leads.models import Appointment, Lead
+from leads.models import Appointment, Lead, MergeRecord
 from messaging.models import ChannelAccount
 from tests.building import DAY, HOUR
 from tests.campaigns.histories import stories
 from tests.campaigns.histories.base import Base, happening, has_leads, has_some_leads, said_of
 from tests.campaigns.histories.stage import provide
 from tests.campaigns.reference import leads as plain_leads
+from tests.campaigns.reference import merging
 from tests.campaigns.reference import world as plain
 
 
@@ -54,13 +55,13 @@ class LeadHistories(Base):
         }
         plain_leads.bear(self.world, plain.Lead(id=row.pk, addresses=addresses, active_at=self.now, **facts))
 
-    @precondition(lambda self: any(lead.is_deleted for lead in self.world.leads.values()))
+    @precondition(lambda self: any(is_gone(lead) for lead in self.world.leads.values()))
     @happening(number=stories.numbers, lead=stories.leads)
     def come_again(self, number: int, lead: dict[str, Any]) -> None:
         """With the addresses of one who was deleted."""
-        gone = [one for one in self.world.leads.values() if one.is_deleted]
+        gone = [one for one in self.world.leads.values() if is_gone(one)]
         addresses = gone[number % len(gone)].addresses
-        taken = [one for other in self.world.leads.values() if not other.is_deleted for one in other.addresses.values()]
+        taken = [one for other in self.world.leads.values() if not is_gone(other) for one in other.addresses.values()]
         if not {*addresses.values()} & {*taken} - {""}:
             self.arrive(lead, addresses)
 
@@ -152,3 +153,27 @@ class LeadHistories(Base):
         row, lead = self.lead(number)
         leads.delete_lead(lead=row, now=self.now)
         lead.is_deleted = True
+
+    @precondition(has_some_leads)
+    @happening(number=stories.numbers, other=stories.numbers, waits=st.none() | stories.waits)
+    def merge(self, number: int, other: int, waits: tuple[int | None] | None) -> None:
+        """Perhaps while something is being sent to them."""
+        if waits:
+            self.begin_batch(then=None, minutes=waits[0], is_committed=True)
+        (row, into), (other_row, gone) = self.lead(number), self.lead(other)
+        said = said_of(leads.merge_leads, into=row, from_=other_row, now=self.now)
+        assert said == merging.merge(self.world, into, gone)
+
+    @precondition(lambda self: self.world.merges)
+    @happening(number=stories.numbers)
+    def unmerge(self, number: int) -> None:
+        """Preferably one that was not undone."""
+        standing = [merge for merge in self.world.merges if not merge.is_undone] or self.world.merges
+        chosen = standing[number % len(standing)]
+        record = MergeRecord.objects.filter(into=chosen.into.id, gone=chosen.gone.id).latest("pk")
+        said = said_of(leads.unmerge_leads, record=record, now=self.now)
+        assert said == merging.unmerge(self.world, chosen)
+
+
+def is_gone(lead: plain.Lead) -> bool:
+    return lead.is_deleted and not lead.is_merged

@@ -1,7 +1,7 @@
 """Leads, and what belongs to whom."""
 
 from brokers.models import User
-from leads.models import Appointment, Assignment, Lead, ScoreChange, StageTransition
+from leads.models import Appointment, Assignment, Inquiry, Lead, ScoreChange, StageTransition
 from templates_app.models import MessageTemplate
 from tests.campaigns.ledger.corrupting import Row, breaks, campaign, change, log, message
 
@@ -35,6 +35,23 @@ def assignee_without_an_assignment() -> Row:
 def assignment_from_elsewhere() -> Row:
     row = Assignment.objects.exclude(to_user=None).order_by("id")[0]
     return change(row, from_user=row.to_user_id)
+
+
+@breaks("merged_lead_is_gone")
+def merged_lead_that_came_back() -> Row:
+    return change(Lead.objects.get(name="parted"), deleted_at=None, phone="", telegram_chat_id="")
+
+
+@breaks("merged_lead_is_gone")
+def merged_into_nobody_knows_whom() -> Row:
+    return change(Lead.objects.get(name="parted"), merged_into=None)
+
+
+@breaks("merge_left_nothing_behind")
+def inquiry_that_stayed_behind() -> Row:
+    gone = Lead.objects.get(name="parted")
+    change(Inquiry.objects.get(text="moved"), lead=gone)
+    return gone
 
 
 @breaks("one_broker")

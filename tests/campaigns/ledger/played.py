@@ -7,7 +7,7 @@ from uuid import uuid4
 from brokers.models import Broker
 from campaigns.actions import complete, move_enrollments, save_steps, send_again, stop_enrollment
 from campaigns.deciding import decide_batch, due_groups
-from leads.actions import record_permission
+from leads.actions import merge_leads, record_inquiry, record_permission, unmerge_leads
 from leads.models import Lead
 from messaging.clock import VirtualClock
 from messaging.models import ChannelAccount
@@ -55,6 +55,7 @@ def play_everything(file: Path) -> None:
     send_what_was_unknown_again(broker, clock)
     stop_and_move(broker, clock)
     people_write(broker, clock)
+    merge_and_part(broker, clock)
     leave_one_in_flight(broker, clock)
     neighbour(a_broker("boreal"), clock)
 
@@ -138,6 +139,18 @@ def people_write(broker: Broker, clock: VirtualClock) -> None:
         now = Lead.objects.select_related("broker").get(pk=lead.pk)
         said = {"form_id": uuid4(), "text": "Le escribo yo", "override": "Me lo pidió"}
         write_message(lead=now, channel="telegram", by=by, clock=clock, **said)
+
+
+def merge_and_part(broker: Broker, clock: VirtualClock) -> None:
+    """Two who were in a campaign, one further than the other; two that were merged by mistake."""
+    campaign = a_campaign(broker, MOVE, message_step(broker), message_step(broker, delay_hours=900), name="merged")
+    (kept, other), gone = some_leads(broker, 2), a_lead(broker, name="parted")
+    record_inquiry(lead=gone, now=clock.now(), source="portal", text="moved")
+    enroll(campaign, gone, other, now=clock.now())
+    run(clock)
+    enroll(campaign, kept, now=clock.now())
+    merge_leads(into=kept, from_=gone, now=clock.now())
+    unmerge_leads(record=merge_leads(into=kept, from_=other, now=clock.now()), now=clock.now())
 
 
 def leave_one_in_flight(broker: Broker, clock: VirtualClock) -> None:

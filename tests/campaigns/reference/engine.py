@@ -84,16 +84,15 @@ def is_running(log: Log) -> bool:
 
 def carry_out(world: World, log: Log, decision: Decision) -> Contact | None:
     """What needs no provider is done; a contact is committed to."""
-    kind, lead = decision.kind, log.entry.lead
+    kind = decision.kind
     if kind == "postpone":
         log.due, log.reason = decision.until, decision.reason
     elif kind == "act" and log.step.action in CONTACTS:
         return commit(world, log, decision.way)
     elif kind == "act":
-        is_moved = move(world, lead, log.step.target, "campaign")
+        is_moved = move(world, log.entry.lead, log.step.target, "campaign")
         finish(world, log, *(("sent", "") if is_moved else ("skipped", "move_refused")))
     else:
-        lead.tasks += decision.reason == "handed_to_agent"
         finish(world, log, "failed" if kind == "fail" else "skipped", decision.reason, is_exit=kind == "exit")
     return None
 
@@ -104,9 +103,10 @@ def commit(world: World, log: Log, way: int) -> Contact:
     log.channel, log.dispatched = step.ways()[way], True
     log.lease = world.now + lease_of(log.channel)
     if step.action == "schedule_meeting" and not log.is_invited:
-        log.is_invited, lead.invitations = True, lead.invitations + 1
+        log.is_invited = True
     key = f"step:{log.number}:{log.attempts}"
-    log.message = Message(lead, log.channel, lead.reached_by(log.channel), world.texts[step.text](lead), key, world.now)
+    address, text = lead.reached_by(log.channel), world.texts[step.text](lead)
+    log.message = Message(lead, log.channel, address, text, key, world.now, log=log)
     world.messages.append(log.message)
     return Contact(log, log.message, way, len(step.ways()) > way + 1, log.attempts, world.now)
 
@@ -134,10 +134,16 @@ def settle(world: World, contact: Contact, word: str) -> None:
     if lead.active_at > contact.at or lead.stages[-1].at > contact.at or lead.treatment == "hold" or lead.is_deleted:
         end_entries(world, lead)
     if word == "invalid":
-        lead.unreachable[message.channel] = CODES[word]
-        rescore(world, lead)
+        mark_unreachable(world, message)
     if word == "accept" and message.channel == "call":
         ring(message)
+
+
+def mark_unreachable(world: World, message: Message) -> None:
+    """Nobody is at this address; of a newer one that says nothing."""
+    if message.address == message.lead.reached_by(message.channel):
+        message.lead.unreachable[message.channel] = CODES["invalid"]
+        rescore(world, message.lead)
 
 
 def ring(message: Message) -> None:

@@ -8,7 +8,7 @@ from tests.campaigns.reference.world import ADDRESS, DAY, MOVES, RANK, STAGE_POI
 def bear(world: World, lead: Lead) -> None:
     world.leads[lead.id] = lead
     lead.stages.append(Event(world.now, "", lead.stage, False))
-    lead.opted_out = _is_opted_out(world, lead)
+    lead.opted_out_at = world.now if _is_opted_out(world, lead) else None
     advance(world, lead)
     lead.score = points(world, lead)
     lead.scores.append(Event(world.now, None, lead.score, False))
@@ -104,7 +104,7 @@ def permit(world: World, lead: Lead, *, channel: str, purpose: str, is_revoked: 
     """Kept with every address that it is about: it holds although the lead is deleted and comes again."""
     about = {*lead.addresses.values()} - {""} if channel == "*" else {lead.addresses[ADDRESS[channel]]}
     world.permissions += [Permission(lead.id, one, channel, purpose, is_revoked) for one in sorted(about or {""})]
-    lead.opted_out = _is_opted_out(world, lead)
+    lead.opted_out_at = world.now if _is_opted_out(world, lead) else None
     lead.active_at = world.now
     rescore(world, lead)
 

@@ -5,9 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from tests.campaigns.reference.deciding import judge
-from tests.campaigns.reference.engine import CODES, answer, finish, lease_of, ring, told, word_for
+from tests.campaigns.reference.engine import answer, finish, lease_of, mark_unreachable, ring, told, word_for
 from tests.campaigns.reference.entering import became, enroll
-from tests.campaigns.reference.leads import rescore
 from tests.campaigns.reference.world import MINUTE, UNKNOWN, Campaign, Entry, Log, Message, Rules, Step, World
 
 # Campaigns
@@ -187,7 +186,8 @@ def send_again(world: World, log: Log) -> str:
         return refusal
     log.resent += 1
     lead, channel = log.entry.lead, channel_of(log)
-    message = Message(lead, channel, lead.reached_by(channel), original.text, f"resend:{log.resent}", world.now)
+    address = lead.reached_by(channel)
+    message = Message(lead, channel, address, original.text, f"resend:{log.resent}", world.now, log=log)
     original.status, original.code = "failed", "not_delivered"
     world.messages.append(message)
     log.message, log.reason, log.done_at, log.dispatched = message, "resending", world.now, True
@@ -219,8 +219,7 @@ def settle_resent(world: World, log: Log, message: Message) -> None:
     word = word_for(world, message)
     answer(message, word)
     if word == "invalid":
-        message.lead.unreachable[message.channel] = CODES[word]
-        rescore(world, message.lead)
+        mark_unreachable(world, message)
     if message.channel == "call":
         ring(message)
         return

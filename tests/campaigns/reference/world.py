@@ -52,17 +52,20 @@ class Lead:
     score: int = 0
     inbound: int = 0
     long_calls: int = 0
-    opted_out: bool = False
+    opted_out_at: datetime | None = None
     inbound_at: datetime | None = None
     answered_at: datetime | None = None
     is_deleted: bool = False
+    is_merged: bool = False
     unreachable: dict[str, str] = field(default_factory=dict)
     stages: list[Event] = field(default_factory=list)
     scores: list[Event] = field(default_factory=list)
     booked: list[datetime] = field(default_factory=list)
     is_taken_back: bool = False
-    invitations: int = 0
-    tasks: int = 0
+
+    @property
+    def opted_out(self) -> bool:
+        return self.opted_out_at is not None
 
     def reached_by(self, channel: str) -> str:
         return self.addresses[ADDRESS[channel]]
@@ -120,6 +123,7 @@ class Message:
     status: str = "sending"
     code: str = ""
     call: str = ""
+    log: "Log | None" = None
 
 
 @dataclass
@@ -172,12 +176,32 @@ class Entry:
         return steps[number - 1] if number <= len(steps) else None
 
 
-class Permission(NamedTuple):
+@dataclass(eq=False)
+class Permission:
     lead: int
     address: str
     channel: str
     purpose: str
     is_revoked: bool
+
+
+@dataclass
+class Merge:
+    """What moved, and `into` before and after."""
+
+    into: Lead
+    gone: Lead
+    at: datetime
+    before: dict[str, object]
+    given: dict[str, object]
+    unreachable: dict[str, str]
+    booked: list[datetime]
+    entries: list[tuple[Entry, int]]
+    ended: list[Entry]
+    messages: list[Message]
+    permissions: list[Permission]
+    written: list[Permission]
+    is_undone: bool = False
 
 
 class Decision(NamedTuple):
@@ -222,6 +246,7 @@ class World:
     permissions: list[Permission] = field(default_factory=list)
     words: dict[str, list[str]] = field(default_factory=dict)
     inactive: set[tuple[str, str]] = field(default_factory=set)
+    merges: list[Merge] = field(default_factory=list)
 
     def logs(self) -> list[Log]:
         return [log for entry in self.entries for log in entry.logs]
