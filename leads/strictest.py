@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-COLUMN_OF = {"telegram": "telegram_chat_id", "email": "email", "whatsapp": "phone", "call": "phone"}
-# What counts for marketing, and what for messages that a person asked for.
-PURPOSES = {"marketing": ("marketing", "all"), "all": ("all",)}
+from leads.consents import ADDRESS_OF, ALL, MARKETING, TRANSACTIONAL, newest_permission
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +43,11 @@ def bindings(into: Whose, gone: Whose, rules: Sequence[Rule]) -> list[Binding]:
     """The revocations that would stop binding, for the person or for one of the addresses, once newer words of the
     other lead count for both."""
     found = []
-    for channel, column in COLUMN_OF.items():
+    for channel, column in ADDRESS_OF.items():
         addresses = tuple(dict.fromkeys(filter(None, (into.addresses[column], gone.addresses[column]))))
         for is_played in (False, True):
             heard = [rule for rule in rules if is_played or not rule.is_played]
-            for purpose in ("all", "marketing"):
+            for purpose in (ALL, MARKETING):
                 by = _taken_back_by(into, gone, heard, channel, purpose)
                 if by is not None and not _binds(into, gone, heard, channel, purpose, addresses):
                     found.append(Binding(channel, purpose, is_played, addresses, by.id))
@@ -63,7 +61,7 @@ def _taken_back_by(into: Whose, gone: Whose, rules: Sequence[Rule], channel: str
     address of this channel."""
     for lead in (into, gone):
         own = {*lead.addresses.values()} - {""}
-        address = lead.addresses[COLUMN_OF[channel]]
+        address = lead.addresses[ADDRESS_OF[channel]]
         for about in (
             [rule for rule in rules if rule.lead_id == lead.id or rule.address in own],
             [rule for rule in rules if rule.lead_id == lead.id],
@@ -95,5 +93,4 @@ def _is_revoked(rules: Iterable[Rule], channel: str, purpose: str) -> bool:
 
 
 def _newest(rules: Iterable[Rule], channel: str, purpose: str) -> Rule | None:
-    about = [rule for rule in rules if rule.channel in (channel, "*") and rule.purpose in PURPOSES[purpose]]
-    return max(about, key=lambda rule: (rule.at, rule.id), default=None)
+    return newest_permission(list(rules), channel, TRANSACTIONAL if purpose == ALL else MARKETING)

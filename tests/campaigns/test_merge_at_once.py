@@ -13,13 +13,13 @@ from django.db import transaction
 from brokers.refusal import Refused
 from campaigns import engine
 from campaigns.actions import pause, resume, stop_enrollment
-from campaigns.clock import VirtualClock
 from campaigns.deciding import decide_batch, due_groups
 from campaigns.models import Campaign, CampaignLog, Enrollment
 from campaigns.settling import settle
 from leads.actions import create_task, merge_leads, receive_lead, record_permission, unmerge_leads
 from leads.models import Lead, MergeRecord
 from messaging.base import Event
+from messaging.clock import VirtualClock
 from messaging.inbound import receive_event
 from messaging.models import ChannelAccount, Message
 from tests.building import NOW, a_broker, a_campaign, a_lead, broken, counting_account, enroll, message_step, some_leads

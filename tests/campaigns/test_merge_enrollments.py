@@ -8,12 +8,12 @@ from django.conf import LazySettings
 from brokers.models import Broker
 from brokers.refusal import Refused
 from campaigns.actions import stop_enrollment
-from campaigns.clock import VirtualClock
 from campaigns.deciding import Dispatch, decide_batch, due_groups
 from campaigns.models import CampaignLog, Enrollment
 from campaigns.settling import settle
 from leads.actions import edit_lead, merge_leads, record_inbound, record_permission, unmerge_leads
 from leads.models import Lead
+from messaging.clock import VirtualClock
 from messaging.models import Message
 from tests.building import (
     DAY,

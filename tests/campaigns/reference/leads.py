@@ -1,14 +1,15 @@
 """What happens to a lead, and what it is worth."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from tests.campaigns.reference.world import ADDRESS, DAY, MOVES, RANK, STAGE_POINTS, Event, Lead, Permission, World
 
 
 def bear(world: World, lead: Lead) -> None:
     world.leads[lead.id] = lead
+    lead.opted_out_at = opted_out_at(world, lead)
     lead.stages.append(Event(world.now, "", lead.stage, False))
-    lead.opted_out_at = world.now if _is_opted_out(world, lead) else None
     advance(world, lead)
     lead.score = points(world, lead)
     lead.scores.append(Event(world.now, None, lead.score, False))
@@ -103,20 +104,30 @@ def spoke(world: World, lead: Lead, seconds: int) -> None:
 def permit(world: World, lead: Lead, *, channel: str, purpose: str, is_revoked: bool) -> None:
     """Kept with every address that it is about: it holds although the lead is deleted and comes again."""
     about = {*lead.addresses.values()} - {""} if channel == "*" else {lead.addresses[ADDRESS[channel]]}
-    world.permissions += [Permission(lead.id, one, channel, purpose, is_revoked) for one in sorted(about or {""})]
-    lead.opted_out_at = world.now if _is_opted_out(world, lead) else None
+    world.permissions += [
+        Permission(lead.id, one, channel, purpose, is_revoked, world.now) for one in sorted(about or {""})
+    ]
+    lead.opted_out_at = opted_out_at(world, lead)
     lead.active_at = world.now
     rescore(world, lead)
 
 
-def _is_opted_out(world: World, lead: Lead) -> bool:
-    """By what they said, and what was said of their addresses."""
+def opted_out_at(world: World, lead: Lead) -> datetime | None:
+    """Since when they or their addresses took back what still is, on any channel and for any purpose."""
     addresses = {*lead.addresses.values()} - {""}
     rules = [rule for rule in world.permissions if rule.lead == lead.id or rule.address in addresses]
-    return any(revoked(rules, one, purposes) for one in ADDRESS for purposes in (("marketing", "all"), ("all",)))
+    newest = [deciding(rules, one, purposes) for one in ADDRESS for purposes in (("marketing", "all"), ("all",))]
+    return max((rule.at for rule in newest if rule is not None and rule.is_revoked), default=None)
+
+
+def deciding(
+    rules: Iterable[Permission], channel: str, purposes: tuple[str, ...] = ("marketing", "all")
+) -> Permission | None:
+    """The newest rule about the channel or every channel."""
+    about = [rule for rule in rules if rule.channel in (channel, "*") and rule.purpose in purposes]
+    return about[-1] if about else None
 
 
 def revoked(rules: Iterable[Permission], channel: str, purposes: tuple[str, ...] = ("marketing", "all")) -> bool:
-    """By the newest rule about the channel or every channel."""
-    about = [rule.is_revoked for rule in rules if rule.channel in (channel, "*") and rule.purpose in purposes]
-    return bool(about) and about[-1]
+    rule = deciding(rules, channel, purposes)
+    return rule is not None and rule.is_revoked

@@ -42,7 +42,7 @@ def merge(world: World, into: Lead, gone: Lead) -> str:
     for key in COUNTED:
         setattr(into, key, getattr(into, key) + getattr(gone, key))
     gone.is_deleted = gone.is_merged = True
-    rescore(world, into, is_silent=True)
+    rescore(world, into, is_silent=True, advances=False)
     world.merges.append(record)
     return ""
 
@@ -145,7 +145,7 @@ def unite_permissions(world: World, record: Merge) -> None:
     """What either took back is taken back for both, and for each of their addresses."""
     into, gone = record.into, record.gone
     written = [
-        Permission(into.id, address, channel, purpose, True)
+        Permission(into.id, address, channel, purpose, True, world.now)
         for channel in ADDRESS
         if (purpose := to_be_written(world, into, gone, channel))
         for address in addresses_for(into, gone, channel)
@@ -210,7 +210,7 @@ def unmerge(world: World, record: Merge) -> str:
     for entry in record.ended:
         go_on(world, entry)
     for lead in (record.into, record.gone):
-        rescore(world, lead, is_silent=True)
+        rescore(world, lead, is_silent=True, advances=False)
     record.is_undone = True
     return ""
 

@@ -183,6 +183,7 @@ class Permission:
     channel: str
     purpose: str
     is_revoked: bool
+    at: datetime
 
 
 @dataclass
