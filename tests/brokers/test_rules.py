@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import time
 from decimal import Decimal
@@ -5,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.utils import translation
 
 from brokers.rules import (
     ContactWindow,
@@ -19,6 +21,12 @@ from brokers.rules import (
 from brokers.score_rules import QualificationRules, ScoreRules
 
 NINE, EIGHT_PM = time(9), time(20)
+
+
+@pytest.fixture(autouse=True)
+def in_english() -> Iterator[None]:
+    with translation.override("en"):
+        yield
 
 
 def test_default_window_is_monday_to_saturday() -> None:
