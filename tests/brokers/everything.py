@@ -94,10 +94,12 @@ class Brokerage:
     def _add_lead(self) -> None:
         batch = self._own(ImportBatch, file=self.text("file.csv"), sha256="0" * 64, at=NOW, by=self.admin)
         number = len(self.rows[User])
-        other = self._lead("Eva", f"+5698766{number:04d}", batch)
-        self.lead = self._lead("Ana", f"+5698765{number:04d}", batch)
+        self.lead = self._own(Lead, **self._of_lead("Ana", f"+5698765{number:04d}"), import_batch=batch)
+        # Gone, so that no list of leads shows them.
+        other = Lead(broker=self.broker, deleted_at=NOW, **self._of_lead("Eva", f"+5698766{number:04d}"))
+        other.save(force_insert=True)
         self._own(MergeRecord, into=self.lead, gone=other, by=self.admin, at=NOW, undone_at=NOW)
-        self._own(NotDuplicate, first=other, second=self.lead, by=self.admin, at=NOW)
+        self._own(NotDuplicate, first=self.lead, second=other, by=self.admin, at=NOW)
         self._own(OtherAddress, lead=self.lead, kind="email", address=f"{self.text('old')}@example.com")
         of_lead = {"lead": self.lead, "at": NOW}
         self._own(StageTransition, to_stage="entrada", cause="arrival", reason=self.text("why"), **of_lead)
@@ -109,21 +111,18 @@ class Brokerage:
         self.rows[ContactPermission].insert(0, self._own(Suppression, kind="revoked", at=NOW, **blocked))
         self._own(Note, author=self.agent, text=self.text("note"), **of_lead)
 
-    def _lead(self, name: str, phone: str, batch: ImportBatch) -> Lead:
-        lead: Lead = self._own(
-            Lead,
-            name=self.text(name),
-            phone=phone,
-            email=f"{self.text(name.lower())}@example.com",
-            location=self.text("place"),
-            assigned_to=self.agent,
-            import_batch=batch,
-            created_at=NOW,
-            updated_at=NOW,
-            stage_entered_at=NOW,
-            last_activity_at=NOW,
-        )
-        return lead
+    def _of_lead(self, name: str, phone: str) -> dict[str, Any]:
+        return {
+            "name": self.text(name),
+            "phone": phone,
+            "email": f"{self.text(name.lower())}@example.com",
+            "location": self.text("place"),
+            "assigned_to": self.agent,
+            "created_at": NOW,
+            "updated_at": NOW,
+            "stage_entered_at": NOW,
+            "last_activity_at": NOW,
+        }
 
     def _add_work(self) -> None:
         self._own(Task, lead=self.lead, assignee=self.agent, title=self.text("task"), due_at=NOW)
