@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from django.utils import translation
 
 from brokers.refusal import Refused
 from leads.actions import delete_lead, edit_task, write_note
@@ -42,7 +43,10 @@ def test_finished_task_leaves_the_next_one(aurora: Brokerage) -> None:
 
 
 def test_task_has_no_other_fields(aurora: Brokerage) -> None:
-    with pytest.raises(Refused, match="lead is not a field of a task; allowed are assignee, done_at"):
+    with (
+        translation.override("en"),
+        pytest.raises(Refused, match="lead is not a field of a task; allowed are assignee, done_at"),
+    ):
         edit_task(task=aurora.one(Task), now=NOW, lead=None)
 
 
