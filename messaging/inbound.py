@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from brokers.models import OutboxEvent
 from brokers.refusal import Refused
 from leads.actions import create_task, record_inbound, record_permission, record_written
+from leads.actions.telling import tell_of_reply
 from leads.consents import ADDRESS_OF, ANY_CHANNEL
 from leads.families import known_by
 from leads.models import Lead
@@ -186,11 +187,13 @@ def _lead_who_wrote(
 
 
 def _tell_outside(lead: Lead, message: Message, now: datetime) -> None:
-    """Whoever shows agents what is new (and integrations) hears of it; a task for each message would bury them."""
+    """Integrations hear of it, and the agent by mail; a task for each message would bury them."""
     told = {"lead": lead.pk, "message": message.pk, "channel": message.channel, "assigned_to": lead.assigned_to_id}
     OutboxEvent.objects.create(
         broker_id=lead.broker_id, kind="message.received", payload=told, created_at=now, due_at=now
     )
+    if not message.sandbox:
+        tell_of_reply(lead=lead, channel=message.get_channel_display(), text=message.body, now=now)
 
 
 def _write_inbound(

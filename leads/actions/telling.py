@@ -1,19 +1,24 @@
 """Telling people who work here: a task, an event for integrations, and a mail, written where the thing happened."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Coalesce, Least
 from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
 
 from brokers.models import Broker, OutboxEvent, Role, User
 from leads.models import Lead, Notice, Task
 
 # A mail names so many leads; of more it says how many.
 NAMED = 20
+# Of what one lead writes within so long there is one mail.
+BURST = timedelta(minutes=15)
+QUOTED = 500
 
 
 def broker_admins(broker_id: int) -> list[User]:
@@ -58,6 +63,17 @@ def write_notices(*, broker: Broker, users: Sequence[User], key: str, subject: s
         ),
         ignore_conflicts=True,
     )
+
+
+def tell_of_reply(*, lead: Lead, channel: str, text: str, now: datetime) -> None:
+    """A mail to the lead's agent, else to whoever runs the brokerage; a burst of messages is told of once."""
+    users = [lead.assigned_to] if lead.assigned_to and lead.assigned_to.is_active else broker_admins(lead.broker_id)
+    words = {"lead": lead, "channel": channel, "text": text[:QUOTED]}
+    with translation.override(lead.broker.language):
+        subject = _("%(lead)s wrote over %(channel)s") % words
+        body = _("%(lead)s wrote over %(channel)s:\n\n%(text)s\n\nAn answer is welcome soon.") % words
+    key = f"reply:{lead.pk}:{now.timestamp() // BURST.total_seconds():.0f}"
+    write_notices(broker=lead.broker, users=users, key=key, subject=subject, body=body, now=now)
 
 
 def lead_lines(leads: Sequence[Lead]) -> str:
