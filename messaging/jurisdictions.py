@@ -154,12 +154,13 @@ def country_of_zone(zone: str) -> str:
 
 def rulebook() -> Rulebook:
     """The table in force. Raises ImproperlyConfigured; config checks it at the start."""
-    return _read(Path(settings.JURISDICTIONS_FILE))
+    return _read(str(settings.JURISDICTIONS_FILE))
 
 
+# By its name: this is asked for every contact, and paths take their time to be made and compared.
 @lru_cache(maxsize=4)
-def _read(path: Path) -> Rulebook:
+def _read(path: str) -> Rulebook:
     try:
-        return Rulebook.parse(path.read_text(encoding="utf-8"))
+        return Rulebook.parse(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ImproperlyConfigured(f"JURISDICTIONS_FILE={path}: {error}") from error
