@@ -22,7 +22,7 @@ from campaigns.enrollment import enroll_leads
 from campaigns.ledger import invariants, verify
 from campaigns.models import Campaign, CampaignLog, Enrollment
 from leads.actions import record_inbound, record_permission
-from leads.models import Appointment, ContactPermission, Inquiry, Lead, ScoreChange, StageTransition, Task
+from leads.models import Appointment, Assignment, ContactPermission, Inquiry, Lead, ScoreChange, StageTransition, Task
 from messaging.clock import VirtualClock
 from messaging.models import Message
 from templates_app.models import MessageTemplate
@@ -38,6 +38,7 @@ COPIED: tuple[type[models.Model], ...] = (
     StageTransition,
     ScoreChange,
     Inquiry,
+    Assignment,
     ContactPermission,
     Task,
     Appointment,
