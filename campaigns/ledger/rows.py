@@ -127,7 +127,7 @@ ATTEMPTS = Look(
 MOVES = Look(
     table="campaigns_campaignlog",
     row="l.id",
-    # Few are left to be looked for in the family, which is dear: OFFSET keeps the planner from asking all of them first.
+    # Few are left to be looked for in the family, which is dear: OFFSET has the planner ask for the own moves first.
     source=f"""(SELECT l.id, l.target_stage
                FROM (SELECT l.id, l.lead_id, l.executed_at, p.target_stage
                      FROM campaigns_campaignlog l JOIN campaigns_campaignstep p ON p.id = l.step_id
