@@ -25,7 +25,7 @@ from messaging.appointment_texts import Text, Wordings
 from messaging.base import Attachment, Envelope, Outcome, OutcomeKind
 from messaging.clock import Clock
 from messaging.dispatching import CANCELLED, Sending, dispatch_all
-from messaging.mail import split_sender
+from messaging.mail import sender_of
 from messaging.merged import locked_owner
 from messaging.models import ACCEPTED, ChannelAccount, Message, MessageStatus
 from messaging.outgoing import begin_message, settle_message
@@ -238,7 +238,7 @@ def _attachments(row: Appointment, notice: Notice, way: Way) -> tuple[Attachment
     if way.account.channel != EMAIL or notice.kind not in CHANGES:
         return ()
     method = ics.REQUEST if row.is_live else ics.CANCEL
-    name, address = split_sender(way.account.sender)
+    name, address = sender_of(way.account)
     with translation.override(way.text.language):
         content = ics.invitation(
             row,

@@ -21,6 +21,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from messaging.base import Attachment, Envelope
+from messaging.models import ChannelAccount
 
 WEB_ADDRESS = re.compile(r"https?://[^\s<>\"']+")
 CONTROLS = dict.fromkeys([*range(32), 127])
@@ -103,9 +104,18 @@ def ascii_address(address: str) -> str:
     return wired
 
 
-def split_sender(sender: str) -> tuple[str, str]:
-    """The name, '' where there is none, and the address of `Aurora <hola@aurora.cl>`."""
-    return parseaddr(sender)
+def sender_of(account: ChannelAccount) -> tuple[str, str]:
+    """The name that people see, and the address, '' where there is none, of `Aurora <hola@aurora.cl>`."""
+    name, address = parseaddr(account.sender)
+    return name or account.name, address
+
+
+def sender_faults(account: ChannelAccount) -> list[str]:
+    try:
+        ascii_address(sender_of(account)[1])
+    except ValueError:
+        return [_("sender is missing: the address that people see, such as hola@example.com")]
+    return []
 
 
 def one_line(text: str) -> str:

@@ -25,7 +25,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyErr
 
 from brokers.refusal import Refused
 from messaging.base import Adapter, Credential, Envelope, Event, Outcome, OutcomeKind
-from messaging.mail import Mail, ascii_address, attached, compose, split_sender
+from messaging.mail import Mail, attached, compose, sender_faults, sender_of
 from messaging.mail_reports import OWN_ID, as_payload, events_of, own_tag
 from messaging.mail_table import SECRET, SERVICES, Door, Service
 from messaging.twilio import seconds_of
@@ -64,17 +64,13 @@ class Anymail(Adapter):
         needed = [credential for credential in self.service.credentials if credential.is_required]
         missing = [credential for credential in needed if not self._given(credential.name)]
         found = [_("%(name)s is missing: %(where)s") % {"name": one.name, "where": one.where} for one in missing]
-        try:
-            ascii_address(self._sender()[1])
-        except ValueError:
-            found.append(_("sender is missing: the address that people see, such as hola@example.com"))
-        return found
+        return found + sender_faults(self.account)
 
     def send(self, envelope: Envelope) -> Outcome:
         service, faults = self.service, self.faults()
         if service is None or faults:
             return _not_configured("; ".join(faults))
-        name, address = self._sender()
+        name, address = sender_of(self.account)
         try:
             mail = compose(envelope, sender=address, sender_name=name)
         except ValueError as error:
@@ -189,10 +185,6 @@ class Anymail(Adapter):
 
     def _given(self, name: str) -> str:
         return str(cast(dict[str, Any], self.account.credentials).get(name) or "").strip()
-
-    def _sender(self) -> tuple[str, str]:
-        name, address = split_sender(self.account.sender)
-        return name or self.account.name, address
 
 
 def _read_whole(request: HttpRequest) -> None:

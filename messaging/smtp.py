@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from messaging.base import Adapter, Credential, Envelope, Outcome, OutcomeKind
-from messaging.mail import Mail, ascii_address, compose, split_sender
+from messaging.mail import Mail, compose, sender_faults, sender_of
 from messaging.smtp_sessions import SECURITIES, SESSIONS, SUBMISSION_PORT, NoSession, Server, open_session
 
 # Enhanced status codes (RFC 3463, RFC 7505) that say that the address itself is wrong: no such mailbox, no
@@ -86,17 +86,13 @@ class Smtp(Adapter):
             found.append(_("security is not allowed; use one of %(words)s") % {"words": ", ".join(SECURITIES)})
         if credentials.get("username") and not credentials.get("password"):
             found.append(_("password is missing: the mail server's user name needs one"))
-        try:
-            ascii_address(self._sender()[1])
-        except ValueError:
-            found.append(_("sender is missing: the address that people see, such as hola@example.com"))
-        return found
+        return found + sender_faults(self.account)
 
     def send(self, envelope: Envelope) -> Outcome:
         faults = self.faults()
         if faults:
             return Outcome(OutcomeKind.REFUSED_FOR_NOW, code="not_configured", error="; ".join(faults))
-        name, address = self._sender()
+        name, address = sender_of(self.account)
         try:
             letter = Letter.of(compose(envelope, sender=address, sender_name=name))
         except ValueError as error:
@@ -105,10 +101,6 @@ class Smtp(Adapter):
 
     def _credentials(self) -> dict[str, Any]:
         return cast(dict[str, Any], self.account.credentials)
-
-    def _sender(self) -> tuple[str, str]:
-        name, address = split_sender(self.account.sender)
-        return name or self.account.name, address
 
 
 def deliver(letter: Letter, server: Server) -> Outcome:
