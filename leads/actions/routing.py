@@ -92,6 +92,17 @@ def preview_routing(
     return decide_all(load_desks(settings, rules, now), rules, [lead.pk for lead in leads], NOBODY)
 
 
+@transaction.atomic
+def change_seats(*, rule: RoutingRule, seats: Sequence[RoutingAgent], gone: Sequence[RoutingAgent] = ()) -> None:
+    """Write these agents of a rule and take the others off; with other shares all turns begin anew."""
+    lock_routing(rule.broker_id)
+    for seat in seats:
+        seat.broker_id = rule.broker_id
+        seat.save()
+    rule.seats.filter(pk__in=[seat.pk for seat in gone]).delete()
+    rule.seats.update(lag=0)
+
+
 def lock_routing(broker_id: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(LOCK_ROUTING, [broker_id])

@@ -18,7 +18,7 @@ from brokers.admin_verbs import HasVerbs, Verb
 from brokers.models import User
 from brokers.refusal import Refused
 from brokers.rules import WEEKDAYS
-from leads.actions.routing import preview_routing, routing_settings, why
+from leads.actions.routing import change_seats, preview_routing, routing_settings, why
 from leads.admin.week import WeekForm
 from leads.filters import LeadFilter, TextListClause
 from leads.models import (
@@ -198,13 +198,9 @@ class RoutingRuleAdmin(HasVerbs):
     ordering = ("position", "id")
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        for seat in formset.save(commit=False):
-            seat.broker_id = form.instance.broker_id
-            seat.save()
-        for gone in formset.deleted_objects:
-            gone.delete()
+        seats = formset.save(commit=False)
         if formset.has_changed() or "strategy" in form.changed_data:
-            form.instance.seats.update(lag=0)  # turns begin anew with other shares
+            change_seats(rule=form.instance, seats=seats, gone=formset.deleted_objects)
 
 
 class SettingsForm(WeekForm):
