@@ -47,7 +47,7 @@ def measure(scale: float) -> list[Line]:
     for broker in (ours, theirs):
         night(broker, moment(1))
     statements = statements_of_a_batch(ours)
-    before = resident_mb()
+    grown = mb_more(ours)
     floor = Floor(theirs)
     timings = compete(
         [
@@ -63,7 +63,7 @@ def measure(scale: float) -> list[Line]:
         line_of("scores: the same rows by bare SQL", bare),
         line_of("scores: recalculate_scores, nothing changes", idle, times_as_long(idle, bare), Goal("≤", 1.5)),
         Line("scores: statements a batch of 1,000", value=statements, goal=Goal("≤", 15)),
-        Line("scores: MB more after all nights", rows=sum(verb.rows), value=resident_mb() - before, goal=Goal("≤", 20)),
+        Line("scores: MB more at most in two nights", rows=2 * count, value=grown, goal=Goal("≤", 20)),
     ]
 
 
@@ -87,6 +87,16 @@ def nothing_new(broker: Broker, count: int, number: int) -> int:
     done = night(broker, moment(0 if is_silent else 1))
     assert (done.leads, done.scores, done.moved) == (count, 0, 0), done
     return done.leads
+
+
+def mb_more(broker: Broker) -> float:
+    """Looked at after each batch, before the floor holds its rows in the same process."""
+    before, seen = resident_mb(), []
+    for number in (0, 1):
+        recalculate_scores(
+            broker=broker, clock=partial(moment, number), progress=lambda done: seen.append(resident_mb())
+        )
+    return max(seen) - before
 
 
 def statements_of_a_batch(broker: Broker) -> int:
