@@ -29,9 +29,17 @@ def broker_admins(broker_id: int) -> list[User]:
 def give_tasks(
     *, leads: Sequence[Lead], assignee: User | None, title: str, origins: Sequence[str], now: datetime
 ) -> None:
-    """One task a lead, due now, in two statements."""
+    """One task a lead, due now, in two statements. Whoever calls tells of them, so nobody is reminded at once."""
     Task.objects.bulk_create(
-        Task(broker_id=lead.broker_id, lead=lead, assignee=assignee, title=title[:200], due_at=now, origin=origin[:60])
+        Task(
+            broker_id=lead.broker_id,
+            lead=lead,
+            assignee=assignee,
+            title=title[:200],
+            due_at=now,
+            origin=origin[:60],
+            reminded_at=now,
+        )
         for lead, origin in zip(leads, origins, strict=True)
     )
     Lead.objects.filter(pk__in=[lead.pk for lead in leads]).update(

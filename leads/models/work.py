@@ -32,6 +32,10 @@ class Note(TenantModel):
 ACTS_AT = Greatest("due_at", "snoozed_until")
 
 
+# Whoever is to do it was not told of that moment.
+UNREMINDED = Q(done_at=None) & (Q(reminded_at=None) | Q(reminded_at__lt=ACTS_AT))
+
+
 class TaskQuerySet(TenantQuerySet):
     def open(self) -> "TaskQuerySet":
         return self.filter(done_at=None)
@@ -44,6 +48,9 @@ class TaskQuerySet(TenantQuerySet):
         """Open, and neither later nor put off."""
         return self.open().with_moment().filter(acts_at__lte=now)
 
+    def unreminded(self) -> "TaskQuerySet":
+        return self.with_moment().filter(UNREMINDED)
+
 
 class Task(TenantModel):
     lead = models.ForeignKey("leads.Lead", models.CASCADE, related_name="tasks", verbose_name=_("lead"))
@@ -55,6 +62,8 @@ class Task(TenantModel):
     done_at = models.DateTimeField(_("done at"), null=True, blank=True)
     snoozed_until = models.DateTimeField(_("snoozed until"), null=True, blank=True)
     origin = models.CharField(_("origin"), max_length=60, blank=True)
+    # When a mail last told that it is to be done (leads/actions/reminding.py).
+    reminded_at = models.DateTimeField(_("reminded at"), null=True, editable=False)
 
     objects = TaskQuerySet.as_manager()
 
@@ -64,6 +73,8 @@ class Task(TenantModel):
         indexes = [
             # The agents' day.
             models.Index(fields=["assignee", "due_at"], condition=Q(done_at=None), name="idx_task_open"),
+            # Reminders: an idle pass reads nothing.
+            models.Index(ACTS_AT, condition=UNREMINDED, name="idx_task_reminder"),
         ]
 
     def __str__(self) -> str:
