@@ -147,8 +147,8 @@ def _welcome(texts: Mapping[str, MessageTemplate]) -> _Plan:
         {
             "action": "update_stage",
             "delay_hours": 24,
-            "target_stage": "perfilamiento",
-            "conditions": {"stage": ["entrada"]},
+            "target_stage": "calificacion_financiera",
+            "conditions": {"stage": ["perfilamiento"], "score_min": 30},
         },
     ]
 

@@ -51,8 +51,11 @@ class StagnantLead:
     last_activity_at: datetime
 
 
-STAYS = """stays AS (
+# A stage that a lead only passed through, on its way by its facts to a later one, is no stay.
+STAYS = """passed AS (
     SELECT to_stage AS stage, at, is_seen, lead(at) OVER (PARTITION BY lead_id ORDER BY at, id) AS ended_at FROM moves
+), stays AS (
+    SELECT * FROM passed WHERE ended_at IS DISTINCT FROM at
 )"""
 
 TIMES = f"""

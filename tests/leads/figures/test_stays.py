@@ -43,6 +43,15 @@ def test_stays_that_last_still_are_told_apart(broker: Broker) -> None:
     assert (found.ended, found.open, found.so_far.median, found.longest_open) == (0, 2, hours(550), hours(1000))
 
 
+def test_stage_that_is_only_passed_through_is_no_stay(broker: Broker) -> None:
+    """By its facts a new lead goes on at once; with these a stage would have a usual time of nothing."""
+    for _ in range(20):
+        a_history(broker, (900, "entrada"), (900, "perfilamiento", "auto"))
+    a_history(broker, (900, "entrada"), (902, "perfilamiento"))
+    found = time_in("entrada", scope(broker))
+    assert (found.ended, found.lasted.median, standing("entrada", scope(broker)).limit) == (1, hours(2), None)
+
+
 def test_every_stage_is_there_in_the_order_of_the_pipeline(broker: Broker) -> None:
     assert [one.stage for one in times(scope(broker))] == Stage.values
 
