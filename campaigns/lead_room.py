@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from brokers.refusal import Refused
 from campaigns import sql
 from campaigns.exits import end_enrolments_of
-from campaigns.models import Campaign, CampaignLog, Enrollment, EnrollmentStatus, LogStatus
+from campaigns.models import Campaign, CampaignLog, CampaignStatus, Enrollment, EnrollmentStatus, LogStatus
 from campaigns.reasons import explained
 from campaigns.uniting import Standing, endings
 from leads.models import Lead, MergeRecord
@@ -59,6 +59,27 @@ def _unsent(row: CampaignLog) -> Entry:
     words = {"name": row.campaign.name, "step": row.step_number, "status": row.get_status_display()}
     title = _("Campaign %(name)s, step %(step)d: %(status)s") % words
     return Entry(row.executed_at, "step", row.pk, title, explained(row.reason))
+
+
+def upcoming(lead: Lead) -> list[Entry]:
+    """The next automatic steps, those of paused campaigns too."""
+    pending = CampaignLog.objects.filter(lead=lead, broker=lead.broker_id, status=LogStatus.PENDING)
+    return [_next_step(row) for row in pending.select_related("campaign").order_by("due_at", "id")]
+
+
+def _next_step(row: CampaignLog) -> Entry:
+    what = " · ".join(map(str, filter(None, (row.get_action_display(), row.channel))))
+    words = {"name": row.campaign.name, "step": row.step_number, "what": what}
+    title = _("Campaign %(name)s, step %(step)d: %(what)s") % words
+    return Entry(row.due_at, "next_step", row.pk, title, _held_by(row))
+
+
+def _held_by(row: CampaignLog) -> str:
+    if row.dispatched_at is not None:
+        return _("It is being carried out.")
+    if row.campaign.status == CampaignStatus.PAUSED:
+        return _("The campaign is paused.")
+    return explained(row.reason) if row.reason else ""
 
 
 def standings(into: Lead, from_: Lead) -> list[Standing]:

@@ -18,10 +18,10 @@ from leads.models import (
 from leads.models.permission import PermissionPurpose
 from leads.rooms import Moved, give_back, move_rows, tell_counts
 from leads.strictest import Binding, Rule, Whose, bindings
-from leads.timeline_of_leads import entries
+from leads.timeline_of_leads import entries, upcoming
 from leads.uniting import ADDRESSES, lost_addresses
 
-__all__ = ["entries", "foretell", "merge", "unmerge"]
+__all__ = ["entries", "foretell", "merge", "unmerge", "upcoming"]
 
 # The histories of stage, score and agent stay where they were written: each is one line without gaps. Offers and
 # clocks stay too, and end by themselves, as the lead is gone.

@@ -29,6 +29,9 @@ class LeadRoom(Protocol):
     def entries(self, lead_ids: Sequence[int], before: Before | None, limit: int) -> list[Entry]:
         """What happened to these leads, the newest first; a constant number of statements."""
 
+    def upcoming(self, lead: Lead) -> list[Entry]:
+        """What is to come for a lead, at whatever moment it is planned for; a constant number of statements."""
+
     def merge(self, into: Lead, from_: Lead, now: datetime) -> Moved:
         """Give what belongs to `from_` to `into`. Both are locked, and as they were before."""
 

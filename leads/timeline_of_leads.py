@@ -14,6 +14,7 @@ from leads.models import (
     Assignment,
     ContactPermission,
     Inquiry,
+    Lead,
     MergeRecord,
     Note,
     ScoreChange,
@@ -40,6 +41,21 @@ def entries(lead_ids: Sequence[int], before: Before | None, limit: int) -> list[
             title, text, who = kind.tells(row)
             found.append(Entry(getattr(row, kind.moment), kind.name, row.pk, title, text, who))
     return in_order(found, limit)
+
+
+def upcoming(lead: Lead) -> list[Entry]:
+    """What people are to do: open tasks, and meetings whose time is fixed."""
+    tasks = Task.objects.open().with_moment().filter(lead=lead).select_related("assignee")
+    meetings = Appointment.objects.live().filter(lead=lead).select_related("agent")
+    return [
+        *(Entry(row.acts_at, "next_task", row.pk, _("Task"), row.title, said_by(row.assignee)) for row in tasks),
+        *(_next_meeting(row) for row in meetings),
+    ]
+
+
+def _next_meeting(row: Any) -> Entry:
+    title = _("Meeting: %(status)s") % {"status": row.get_status_display()}
+    return Entry(row.starts_at, "next_meeting", row.pk, title, row.location, said_by(row.agent))
 
 
 def said_by(user: Any) -> str:

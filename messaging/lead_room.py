@@ -40,6 +40,10 @@ def _entry(row: Message) -> Entry:
     return Entry(row.created_at, "message", row.pk, title, text, str(row.sent_by or ""))
 
 
+def upcoming(lead: Lead) -> list[Entry]:
+    return []
+
+
 def merge(into: Lead, from_: Lead, now: datetime) -> Moved:
     with connection.cursor() as cursor:
         cursor.execute(MOVE, {"into": into.pk, "gone": from_.pk})

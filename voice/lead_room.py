@@ -27,6 +27,10 @@ def _entry(row: VoiceCall) -> Entry:
     return Entry(row.started_at, "call", row.pk, title, text)
 
 
+def upcoming(lead: Lead) -> list[Entry]:
+    return []
+
+
 def merge(into: Lead, from_: Lead, now: datetime) -> Moved:
     return Moved(rows=move_rows(TABLES, into, from_))
 

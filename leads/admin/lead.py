@@ -15,6 +15,7 @@ from leads.admin.assign import AssignmentInline, AssignsLeads
 from leads.admin.consent import CONSENT_VERBS, history_table, standing_table
 from leads.admin.duplicates import MergesLeads
 from leads.admin.move import MovesLeads
+from leads.admin.sparkline import sparkline
 from leads.admin.timeline import ShowsTimeline
 from leads.admin.vocabulary import VOCABULARY, PriorityFilter
 from leads.explaining import Part, explain_score
@@ -66,10 +67,12 @@ STANDING = (
             "stage_entered_at",
             "status",
             "lead_score",
+            "score_course",
             "why_score",
             "qualification",
             "why_qualification",
             "priority",
+            "next_action_at",
             "treatment_type",
             "assigned_to",
         )
@@ -93,7 +96,7 @@ SAID = (
 )
 PERMISSIONS = (_("What may be sent"), {"fields": ("what_may_be_sent", "what_was_said")})
 FACTS = (
-    _("What happened"),
+    _("Moments and counts"),
     {
         "classes": ("collapse",),
         "fields": (
@@ -105,7 +108,6 @@ FACTS = (
             "last_answered_at",
             "first_touched_at",
             "last_inquiry_at",
-            "next_action_at",
             "opted_out_at",
             "unreachable",
             "inbound_count",
@@ -160,6 +162,10 @@ class LeadAdmin(MovesLeads, AssignsLeads, MergesLeads, ShowsTimeline):
     @admin.display(description=_("priority"), ordering="priority")
     def priority(self, lead: Lead) -> str:
         return str(priority_of(lead).label)
+
+    @admin.display(description=_("how the score went"))
+    def score_course(self, lead: Lead) -> SafeString | str:
+        return sparkline(lead)
 
     @admin.display(description=_("why this score"))
     def why_score(self, lead: Lead) -> str:

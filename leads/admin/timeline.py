@@ -1,4 +1,4 @@
-"""What happened to a lead, on its page: the newest first, page by page."""
+"""What happened to a lead, on its page: the newest first, page by page; and what is to come."""
 
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -21,6 +21,11 @@ def timeline(lead: Lead, before: Before | None = None, limit: int = PAGE) -> lis
     return in_order((entry for room in rooms() for entry in room.entries(family, before, limit)), limit)
 
 
+def upcoming(lead: Lead) -> list[Entry]:
+    """What people are to do with a lead and what campaigns will, the next first."""
+    return sorted((entry for room in rooms() for entry in room.upcoming(lead)), key=lambda entry: entry.key)
+
+
 class ShowsTimeline(TenantAdmin):
     """The part of LeadAdmin that tells what happened. `?before=` is where a page ended."""
 
@@ -40,6 +45,8 @@ class ShowsTimeline(TenantAdmin):
         found = timeline(lead, before, PAGE + 1)
         page = found[:PAGE]
         return {
+            "upcoming": upcoming(lead),
+            "now": self.now(),
             "timeline": page,
             "timeline_before": before,
             "timeline_older": str(page[-1].key) if len(found) > PAGE else "",

@@ -6,21 +6,31 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('brokers', '0003_stage_limits'),
-        ('leads', '0006_merges'),
+        ("brokers", "0003_stage_limits"),
+        ("leads", "0006_merges"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='task',
-            name='reminded_at',
-            field=models.DateTimeField(editable=False, null=True, verbose_name='reminded at'),
+            model_name="task",
+            name="reminded_at",
+            field=models.DateTimeField(editable=False, null=True, verbose_name="reminded at"),
         ),
         migrations.AddIndex(
-            model_name='task',
-            index=models.Index(django.db.models.functions.comparison.Greatest('due_at', 'snoozed_until'), condition=models.Q(('done_at', None), models.Q(('reminded_at', None), ('reminded_at__lt', django.db.models.functions.comparison.Greatest('due_at', 'snoozed_until')), _connector='OR')), name='idx_task_reminder'),
+            model_name="task",
+            index=models.Index(
+                django.db.models.functions.comparison.Greatest("due_at", "snoozed_until"),
+                condition=models.Q(
+                    ("done_at", None),
+                    models.Q(
+                        ("reminded_at", None),
+                        ("reminded_at__lt", django.db.models.functions.comparison.Greatest("due_at", "snoozed_until")),
+                        _connector="OR",
+                    ),
+                ),
+                name="idx_task_reminder",
+            ),
         ),
     ]
