@@ -3,8 +3,10 @@ is active."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
@@ -67,6 +69,10 @@ def _most(rules: ScoreRules) -> dict[str, int]:
     }
 
 
+def whole(amount: Decimal | int) -> str:
+    return number_format(amount, decimal_pos=0, force_grouping=True)
+
+
 def _best(tiers: Tiers) -> int:
     return max((points for _least, points in tiers), default=0)
 
@@ -76,7 +82,7 @@ def _reasons(facts: ScoreFacts, rules: ScoreRules, now: datetime) -> dict[str, s
     return {
         **{key: _(KNOWN) if getattr(facts, key) else _(UNKNOWN) for key in known},
         "budget": _(KNOWN) if facts.has_budget else _(UNKNOWN),
-        "income": _(UNKNOWN) if facts.income is None else _("%(amount)s a month.") % {"amount": f"{facts.income:,.0f}"},
+        "income": _(UNKNOWN) if facts.income is None else _("%(amount)s a month.") % {"amount": whole(facts.income)},
         "dicom": _dicom(facts, rules),
         **_engagement(facts),
         "stage": str(Stage(facts.stage).label),
@@ -94,8 +100,8 @@ def _dicom(facts: ScoreFacts, rules: ScoreRules) -> str:
     if facts.debt is None:
         return _("There is debt; how much is not known.")
     return _("A debt of %(debt)s; up to %(most)s is acceptable.") % {
-        "debt": f"{facts.debt:,.0f}",
-        "most": f"{rules.acceptable_debt_max:,}",
+        "debt": whole(facts.debt),
+        "most": whole(rules.acceptable_debt_max),
     }
 
 

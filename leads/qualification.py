@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
@@ -98,4 +99,4 @@ def _unknown(income: Decimal | None, debt: Decimal | None, dicom: str) -> tuple[
 def _amount(amount: Decimal | None) -> str:
     if amount is None:
         return "–"
-    return f"{amount:,.2f}".removesuffix(".00")
+    return number_format(amount, decimal_pos=2 if amount % 1 else 0, force_grouping=True)

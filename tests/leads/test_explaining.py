@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 from django.utils import translation
 from hypothesis import given, settings
@@ -55,3 +56,12 @@ def test_part_follows_the_brokers_own_weights() -> None:
         (3, 3),
         (9, 10),
     ]
+
+
+def test_amounts_are_written_as_people_of_the_language_write_them() -> None:
+    lead = ScoreFacts(income=Decimal(1_250_000))
+    told = {}
+    for language in ("es", "en"):
+        with translation.override(language):
+            told[language] = next(one.why for one in explain_score(lead, RULES, NOW) if one.key == "income")
+    assert told == {"es": "1.250.000 al mes.", "en": "1,250,000 a month."}
