@@ -10,7 +10,8 @@ from campaigns import engine
 from campaigns.demo.seed import Aurora
 from campaigns.enrollment import enroll_leads
 from campaigns.models import Campaign, Trigger
-from leads.actions import assign_leads, book_appointment, edit_lead, move_stage
+from leads.actions import choose_slot, complete_appointment, edit_lead, miss_appointment, move_stage
+from leads.calendars import free_slots
 from leads.filters import LeadFilter
 from leads.models import Appointment, Cause, Lead
 from messaging.clock import VirtualClock
@@ -32,9 +33,8 @@ ANSWERS = (
 
 
 def prepare_leads(aurora: Aurora, now: datetime) -> None:
-    """What the file does not say: who works with whom, who may be called, who linked Telegram, who is on hold."""
+    """What the file does not say: who may be called, who linked Telegram, who is on hold."""
     leads = Lead.objects.filter(broker=aurora.broker).order_by("id")
-    assign_leads(leads=leads, agents=aurora.agents, now=now, rule="round_robin")
     rng = random.Random(56)
     for lead in leads.filter(lead_score__gte=30).exclude(phone="")[:250]:
         changes = {"treatment_type": "automated_call"}
@@ -66,8 +66,9 @@ def play_fortnight(
         if 9 <= clock.now().hour - 3 < 19:
             _leads_answer(aurora, clock.now(), rng, answer or _answer_on_sandbox)
             _leads_book(aurora, clock.now(), rng)
-        if clock.now().hour == 20:
+        if clock.now().hour == 22:
             _agents_work(aurora, clock.now(), rng)
+            _agents_met(aurora, clock.now(), rng)
         clock.advance(TICK)
         tick()
 
@@ -105,18 +106,14 @@ def _answer_on_sandbox(account: ChannelAccount, message: Message, text: str, now
 
 
 def _leads_book(aurora: Aurora, now: datetime, rng: random.Random) -> None:
-    """Some of those who got an invitation pick a time, which moves them on."""
+    """Some of those who got an invitation pick a free time, which moves them on."""
     invited = Appointment.objects.filter(broker=aurora.broker, status="proposed", created_at__gt=now - TICK)
     for appointment in invited.select_related("lead", "agent"):
-        if rng.random() > 0.3:
+        if appointment.agent is None or rng.random() > 0.3:
             continue
-        starts_at = (now + timedelta(days=rng.randrange(1, 6))).replace(hour=rng.randrange(13, 22), minute=0)
-        try:
-            book_appointment(
-                appointment=appointment, starts_at=starts_at, ends_at=starts_at + timedelta(hours=1), now=now
-            )
-        except Refused:
-            continue  # somebody else has that hour already
+        slots = free_slots(agents=[appointment.agent], start=now, end=now + timedelta(days=5), now=now)
+        if slots:
+            choose_slot(appointment=appointment, starts_at=rng.choice(slots).starts_at, now=now)
 
 
 def _agents_work(aurora: Aurora, now: datetime, rng: random.Random) -> None:
@@ -127,8 +124,18 @@ def _agents_work(aurora: Aurora, now: datetime, rng: random.Random) -> None:
             _move(lead, rng.choice(("perfilamiento", "calificacion_financiera")), now, lead.assigned_to)
 
 
-def _move(lead: Lead, to: str, now: datetime, by: User | None) -> None:
+def _agents_met(aurora: Aurora, now: datetime, rng: random.Random) -> None:
+    """At the end of the day they say who came to their meetings; some of those buy."""
+    over = Appointment.objects.live().filter(broker=aurora.broker, ends_at__lte=now).order_by("id")
+    for meeting in over.select_related("lead", "agent"):
+        verb = complete_appointment if rng.random() < 0.8 else miss_appointment
+        verb(appointment=meeting, now=now, by=meeting.agent)
+        if verb is complete_appointment and rng.random() < 0.25:
+            _move(meeting.lead, "ganado", now, meeting.agent, reason=rng.choice(("reserva", "compra_directa")))
+
+
+def _move(lead: Lead, to: str, now: datetime, by: User | None, reason: str = "") -> None:
     try:
-        move_stage(lead=Lead.objects.get(pk=lead.pk), to=to, now=now, cause=Cause.AGENT, by=by)
+        move_stage(lead=Lead.objects.get(pk=lead.pk), to=to, now=now, cause=Cause.AGENT, by=by, reason=reason)
     except Refused:
         return

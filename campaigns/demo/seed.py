@@ -1,14 +1,16 @@
 """Who works at Aurora, what they write, and their four campaigns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 
 from brokers.actions import create_user
 from brokers.models import Broker, Role, User
 from campaigns.actions import activate, create_campaign, save_steps
 from campaigns.models import Campaign
+from leads.actions.routing import change_seats
+from leads.models import Availability, Calendar, IfNobody, RoutingAgent, RoutingRule
 from messaging.accounts import open_brokerage
 from templates_app.models import MessageTemplate
 
@@ -75,6 +77,10 @@ TEMPLATES: tuple[Mapping[str, Any], ...] = (
 )
 
 
+# When agents can be booked: weekday, from, to.
+HOURS = [*((day, 9, 18) for day in range(5)), (5, 10, 14)]
+
+
 @dataclass(frozen=True, slots=True)
 class Aurora:
     """The demo brokerage with its people; the password is that of each of them."""
@@ -86,7 +92,8 @@ class Aurora:
 
 
 def found_aurora(now: datetime, password: str) -> Aurora:
-    """Create the brokerage, an operator, a broker admin, two agents and eight templates."""
+    """Create the brokerage, an operator, a broker admin, two agents who can be booked and get leads in turn, and eight
+    templates."""
     broker = open_brokerage(name="Inmobiliaria Aurora", slug=SLUG, country="CL", timezone="America/Santiago", now=now)
     User.objects.create_superuser("operador", password=password, first_name="Olga", last_name="Rivas")
     admin = _person(broker, "aurora", "Amanda", "Soto", password, Role.ADMIN)
@@ -94,6 +101,9 @@ def found_aurora(now: datetime, password: str) -> Aurora:
         _person(broker, "camila", "Camila", "Rojas", password, Role.AGENT),
         _person(broker, "diego", "Diego", "Muñoz", password, Role.AGENT),
     )
+    for agent in agents:
+        _open_calendar(broker, agent)
+    _take_turns(broker, agents, now)
     for template in TEMPLATES:
         MessageTemplate.objects.create(broker=broker, updated_at=now, **template)
     return Aurora(broker, admin, agents, password)
@@ -110,6 +120,21 @@ def _person(broker: Broker, username: str, first: str, last: str, password: str,
         email=f"{username}@example.com",
         phone="+56220000000",
     )
+
+
+def _open_calendar(broker: Broker, agent: User) -> None:
+    calendar = Calendar.objects.create(broker=broker, agent=agent)
+    Availability.objects.bulk_create(
+        Availability(broker=broker, calendar=calendar, weekday=day, opens=time(opens), closes=time(closes))
+        for day, opens, closes in HOURS
+    )
+
+
+def _take_turns(broker: Broker, agents: Sequence[User], now: datetime) -> None:
+    rule = RoutingRule.objects.create(
+        broker=broker, name="Por turno", at_work_only=False, if_nobody=IfNobody.LEAVE, created_at=now
+    )
+    change_seats(rule=rule, seats=[RoutingAgent(rule=rule, agent=agent) for agent in agents])
 
 
 def start_campaigns(aurora: Aurora, now: datetime, *, has_calls: bool = True) -> list[Campaign]:
