@@ -51,8 +51,12 @@ BODIES = {
         "%(hello)s We remind you of your appointment with %(agent)s of %(broker)s on %(date)s at %(time)s (%(city)s "
         "time).%(where)s To confirm, change or call it off: %(link)s"
     ),
+    HOUR_BEFORE: gettext_noop(
+        "%(hello)s Your appointment with %(agent)s of %(broker)s begins soon: %(date)s at %(time)s (%(city)s time)."
+        "%(where)s If something has come up: %(link)s"
+    ),
 }
-BODIES |= {INVITATION: BODIES[BOOKED], HOUR_BEFORE: BODIES[DAY_BEFORE], WITHDRAWAL: BODIES[CANCELLED]}
+BODIES |= {INVITATION: BODIES[BOOKED], WITHDRAWAL: BODIES[CANCELLED]}
 
 
 class Text(NamedTuple):
