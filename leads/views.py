@@ -19,6 +19,7 @@ from brokers.refusal import Refused
 from leads import booking as page
 from leads import ics
 from leads.actions import SlotTaken, cancel_appointment, choose_slot, confirm_appointment
+from leads.links import chosen_language
 from leads.models import Appointment, Calendar
 
 # How far back a calendar program is told of meetings, and for how many seconds it may keep what it read.
@@ -36,7 +37,7 @@ def booking(request: HttpRequest, token: str) -> HttpResponse:
     appointment = _of_token(token)
     if appointment is None:
         return render(request, "leads/booking_unknown.html", status=404)
-    with translation.override(appointment.lead.language or appointment.broker.language):
+    with translation.override(_language_of(request, appointment)):
         if request.method != "POST":
             return _shown(request, appointment)
         return _answered(request, appointment)
@@ -49,7 +50,7 @@ def booking_file(request: HttpRequest, token: str) -> HttpResponse:
     appointment = _of_token(token)
     if appointment is None or not appointment.is_live:
         return render(request, "leads/booking_unknown.html", status=404)
-    with translation.override(appointment.lead.language or appointment.broker.language):
+    with translation.override(_language_of(request, appointment)):
         return _calendar_file(ics.download(appointment), "appointment.ics")
 
 
@@ -79,6 +80,17 @@ def _of_token(token: str) -> Appointment | None:
     return rows.filter(token=token, lead__deleted_at=None, broker__is_active=True).first()
 
 
+def _language_of(request: HttpRequest, appointment: Appointment) -> str:
+    """The one they switched to, else the lead's, else the brokerage's."""
+    return chosen_language(request.GET) or appointment.lead.language or appointment.broker.language
+
+
+def _here(request: HttpRequest) -> str:
+    """The address of the page in the language to which they switched; what else it shall say is put behind it."""
+    chosen = chosen_language(request.GET)
+    return f"{request.path}?lang={chosen}&" if chosen else f"{request.path}?"
+
+
 def _calendar_file(content: bytes, name: str) -> HttpResponse:
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return HttpResponse(content, content_type="text/calendar; charset=utf-8", headers=headers)
@@ -94,6 +106,7 @@ def _shown(
     is_choosing = state == page.State.OPEN or (state == page.State.BOOKED and ("change" in asked or bool(offers)))
     wanted = page.moment_of(asked.get("slot", "")) if is_choosing and not error else None
     context = {
+        "here": _here(request),
         "appointment": appointment,
         "state": state,
         "zone": zone,
@@ -132,7 +145,7 @@ def _answered(request: HttpRequest, appointment: Appointment) -> HttpResponse:
     except Refused as refused:
         fresh = _of_token(appointment.token) or appointment
         return _shown(request, fresh, error=str(refused), status=409)
-    response = redirect(f"{request.path}?done={done}")
+    response = redirect(f"{_here(request)}done={done}")
     response.status_code = 303
     return response
 

@@ -3,7 +3,6 @@
 from typing import cast
 from uuid import UUID, uuid4
 
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -11,7 +10,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.http import urlencode
-from django.utils.translation import get_language_info
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -19,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from brokers.models import Broker, User
 from brokers.refusal import Refused
+from leads.links import chosen_language
 from leads.models import Lead
 from messaging.phone import answer_as_lead, leads_with_messages, phone_of
 from messaging.preferences import BUTTONS, choices_of, question, save_choices, turn_off_everything
@@ -58,7 +57,6 @@ def preferences_page(request: HttpRequest, token: str) -> HttpResponse:
             "choices": choices_of(link),
             "buttons": BUTTONS.items(),
             "has_changed": has_changed,
-            "languages": [(code, get_language_info(code)["name_local"]) for code, _name in settings.LANGUAGES],
         }
         return render(request, "messaging/preferences.html", context)
 
@@ -80,11 +78,8 @@ def _link_of(token: str) -> tuple[Link | None, Broker | None]:
 
 
 def _language_of(request: HttpRequest, link: Link, broker: Broker) -> str:
-    """The one they switched to, else the lead's, else the brokerage's."""
-    if (chosen := request.GET.get("lang")) in dict(settings.LANGUAGES):
-        return str(chosen)
     spoken = Lead.objects.filter(pk=link.lead_id, broker=broker).values_list("language", flat=True).first()
-    return spoken or broker.language
+    return chosen_language(request.GET) or spoken or broker.language
 
 
 @login_required

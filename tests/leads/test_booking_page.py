@@ -1,5 +1,6 @@
 """The public page of an appointment, opened by its link."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -72,6 +73,18 @@ def test_fixed_appointment_shows_its_time_in_the_leads_zone(appointment: Appoint
 def test_page_speaks_the_leads_language(lead: Lead, appointment: Appointment) -> None:
     Lead.objects.filter(pk=lead.pk).update(language="es")
     assert '<html lang="es">' in page(appointment)
+
+
+def test_page_can_be_switched_to_another_language_and_stays_in_it(client: Client, appointment: Appointment) -> None:
+    address = f"/book/{appointment.token}/"
+    switched = client.get(f"{address}?lang=es&from=2026-11-09").content.decode()
+    assert '<html lang="es">' in switched
+    assert 'href="?lang=en&amp;from=2026-11-09"' in switched
+    links = re.findall(rf'(?:href|action)="{re.escape(address)}\?([^"]*)"', switched)
+    assert (len(links) > 0, {link.partition("&amp;")[0] for link in links}) == (True, {"lang=es"})
+    answer = client.post(f"{address}?lang=es", {"action": "nothing"})
+    assert '<html lang="es">' in answer.content.decode()
+    assert '<html lang="en">' in client.get(f"{address}?lang=xx").content.decode()
 
 
 def test_unknown_token_is_not_found(client: Client, appointment: Appointment) -> None:
