@@ -123,6 +123,7 @@ def move_appointment(
     _check_slot(row, starts_at, ends_at, now)
     row = _fix(row, starts_at, ends_at, now, sequence=F("sequence") + 1)
     _stamp(lead, now, last_activity_at=now)
+    after_fact_change(lead=lead, now=now, cause="appointment")
     return row
 
 
@@ -135,6 +136,7 @@ def confirm_appointment(*, appointment: Appointment, now: datetime, by: User | N
     _check_live(row, now)
     Appointment.objects.filter(pk=row.pk).update(status=AppointmentStatus.CONFIRMED)
     _stamp(lead, now, last_activity_at=now)
+    after_fact_change(lead=lead, now=now, cause="appointment")
     return _fresh(row)
 
 
@@ -142,7 +144,8 @@ def confirm_appointment(*, appointment: Appointment, now: datetime, by: User | N
 def cancel_appointment(*, appointment: Appointment, now: datetime, by: User | None = None) -> Appointment:
     """Call a meeting off before it begins. When the lead does it (`by` None), their agent gets a task.
 
-    The stage stays: most who call off want another time. Raises Refused `not_open`.
+    The stage stays, as most who call off want another time, but for who came to a meeting before: they are followed up.
+    Raises Refused `not_open`.
     """
     lead, row = _both(appointment)
     if row.status == AppointmentStatus.CANCELLED:
@@ -157,6 +160,7 @@ def cancel_appointment(*, appointment: Appointment, now: datetime, by: User | No
     _stamp(lead, now, last_activity_at=now)
     if was_live and by is None:
         _give_task(lead, row, AppointmentStatus.CANCELLED, now)
+    after_fact_change(lead=lead, now=now, cause="appointment")
     return _fresh(row)
 
 

@@ -19,6 +19,7 @@ from leads.actions import (
     miss_appointment,
     move_appointment,
     propose_appointment,
+    recalculate_scores,
 )
 from leads.models import Appointment, Lead, StageTransition, Task
 from tests.building import DAY, HOUR, NOW, a_broker, a_calendar, a_lead, a_user, book, now_of
@@ -139,6 +140,26 @@ def test_calling_off_keeps_the_stage_and_gives_a_task_only_when_the_lead_does_it
     assert (stage_of(lead), Task.objects.count()) == ("agendado", 0)
     cancel_appointment(appointment=book(lead, NOW, starts_at=STARTS), now=NOW)
     assert (stage_of(lead), Task.objects.count()) == ("agendado", 1)
+
+
+def test_calling_off_leaves_who_came_to_an_earlier_meeting_to_be_followed_up(lead: Lead) -> None:
+    """The table's line for who was visited and has no live meeting any more, at once and not in the night."""
+    complete_appointment(appointment=book(lead, NOW, starts_at=STARTS), now=AFTER)
+    meeting = book(lead, AFTER, starts_at=AFTER + DAY)
+    assert stage_of(lead) == "agendado"
+    cancel_appointment(appointment=meeting, now=AFTER + HOUR)
+    assert stage_of(lead) == "seguimiento"
+
+
+@pytest.mark.parametrize("verb", [confirm_appointment, cancel_appointment, move_appointment])
+def test_what_a_lead_does_with_a_meeting_ends_their_silence(lead: Lead, verb: Callable[..., Any]) -> None:
+    later = NOW + 90 * DAY
+    meeting = book(lead, NOW, starts_at=later + DAY)
+    recalculate_scores(broker=lead.broker, clock=lambda: later)
+    assert now_of(lead).score_components["silent"] == -5
+    moved = {"starts_at": later + 2 * DAY, "ends_at": later + 2 * DAY + HOUR}
+    verb(appointment=meeting, now=later, **moved if verb is move_appointment else {})
+    assert now_of(lead).score_components.get("silent") is None
 
 
 def test_proposal_may_be_withdrawn_and_nobody_is_told(lead: Lead) -> None:
