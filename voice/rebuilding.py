@@ -50,11 +50,14 @@ WHERE broker_id = %(broker)s AND deleted_at IS NULL AND id > %(after)s ORDER BY 
 FOR NO KEY UPDATE
 """
 
-# A reply counts as `messaging.inbound` counts it: no automatic ones, and none that only follow a link.
+# A reply counts as `messaging.inbound` counts it: no automatic ones, none that only follow a link, and as a quick one
+# the first line of an answer only.
 EXPECTED = """
 WITH inbound AS (
     SELECT m.lead_id, m.created_at,
-           m.created_at - answered.sent_at <= %(quick)s AS is_quick
+           m.created_at - answered.sent_at <= %(quick)s
+           AND coalesce(lag(m.created_at) OVER (PARTITION BY m.lead_id ORDER BY m.created_at, m.id) < answered.sent_at,
+                        true) AS is_quick
     FROM messaging_message m LEFT JOIN LATERAL (
         SELECT o.sent_at FROM messaging_message o
         WHERE o.lead_id = m.lead_id AND o.direction = 'out' AND o.sandbox = m.sandbox AND o.channel <> 'call'

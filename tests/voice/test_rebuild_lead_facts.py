@@ -75,7 +75,9 @@ def live(lead: Lead) -> None:
     """A life with everything in it, by the verbs."""
     a_message(lead, NOW)
     writes(lead, NOW + MINUTE, 1)
-    writes(lead, NOW + 4 * MINUTE, 2)
+    writes(lead, NOW + 2 * MINUTE, 2)  # the same answer goes on
+    a_message(lead, NOW + 3 * MINUTE)
+    writes(lead, NOW + 4 * MINUTE, 5)
     writes(lead, NOW + HOUR, 3)
     writes(lead, NOW + HOUR, 4, is_automatic=True)
     a_call(lead, NOW + HOUR, 61, 12)
@@ -101,7 +103,7 @@ def rebuilt(**how: Any) -> Any:
 def test_what_the_verbs_wrote_is_what_the_rows_say(lead: Lead) -> None:
     live(lead)
     assert facts(lead) == {
-        "inbound_count": 3,
+        "inbound_count": 4,
         "quick_reply_count": 2,
         "long_call_count": 1,
         "call_score": 8,
