@@ -1,6 +1,7 @@
 """What follows from a lead's facts, in the transaction in which one of them changed."""
 
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -46,6 +47,13 @@ def locked(lead: Lead) -> Lead:
     if fresh.merged_into_id is not None:
         raise Refused("lead_merged", _("This lead has been merged into another one; look there."))
     return fresh
+
+
+def check_still_theirs(row: Any, lead: Lead) -> None:
+    """That a row which was read before its lead was locked is the lead's still: a merge, or its undoing, may have given
+    it to another one. Raises Refused `lead_merged`."""
+    if row.lead_id != lead.pk:
+        raise Refused("lead_merged", _("This belongs to another lead by now; look there."))
 
 
 def is_taken_back(lead: Lead) -> bool:

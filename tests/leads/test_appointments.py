@@ -15,11 +15,14 @@ from leads.actions import (
     choose_slot,
     complete_appointment,
     confirm_appointment,
+    delete_lead,
     edit_lead,
+    merge_leads,
     miss_appointment,
     move_appointment,
     propose_appointment,
     recalculate_scores,
+    unmerge_leads,
 )
 from leads.models import Appointment, Lead, StageTransition, Task
 from tests.building import DAY, HOUR, NOW, a_broker, a_calendar, a_lead, a_user, book, now_of
@@ -160,6 +163,26 @@ def test_what_a_lead_does_with_a_meeting_ends_their_silence(lead: Lead, verb: Ca
     moved = {"starts_at": later + 2 * DAY, "ends_at": later + 2 * DAY + HOUR}
     verb(appointment=meeting, now=later, **moved if verb is move_appointment else {})
     assert now_of(lead).score_components.get("silent") is None
+
+
+def test_meeting_with_a_lead_who_is_deleted_frees_its_time(broker: Broker, agent: User, lead: Lead) -> None:
+    meeting = book(lead, NOW, starts_at=STARTS)
+    delete_lead(lead=lead, now=NOW)
+    fresh = Appointment.objects.get(pk=meeting.pk)
+    assert (fresh.status, now_of(lead).next_appointment_at) == ("cancelled", None)
+    assert book(a_lead(broker, assigned_to=agent), NOW, starts_at=STARTS).starts_at == STARTS
+    times = {"starts_at": STARTS + DAY, "ends_at": AFTER + DAY}
+    assert reason_of(book_appointment, appointment=meeting, now=NOW, **times) == "lead_gone"
+
+
+def test_meeting_that_an_undone_merge_gave_back_is_not_changed_for_the_other_lead(broker: Broker, lead: Lead) -> None:
+    other = a_lead(broker, assigned_to=lead.assigned_to)
+    meeting = book(other, NOW, starts_at=STARTS)
+    record = merge_leads(into=lead, from_=other, now=NOW)
+    seen = Appointment.objects.select_related("lead").get(pk=meeting.pk)
+    unmerge_leads(record=record, now=NOW)
+    assert reason_of(cancel_appointment, appointment=seen, now=NOW) == "lead_merged"
+    assert (Appointment.objects.get().status, now_of(other).next_appointment_at) == ("scheduled", STARTS)
 
 
 def test_proposal_may_be_withdrawn_and_nobody_is_told(lead: Lead) -> None:

@@ -233,7 +233,8 @@ def test_lead_on_hold_and_deleted_lead_are_not_told(broker: Broker, lead: Lead) 
     meetings = [book(lead, NOW, starts_at=STARTS), book(gone, NOW, starts_at=STARTS + HOUR)]
     delete_lead(lead=gone, now=NOW)
     pass_by(NOW)
-    assert [marks(meeting)["booked"] for meeting in meetings] == ["skipped hold", "skipped deleted"]
+    assert [marks(meeting) for meeting in meetings] == [{"booked": "skipped hold"}, {"cancelled": "skipped deleted"}]
+    assert (told(lead), told(gone)) == ([], [])
 
 
 @pytest.mark.parametrize("stopped", ["broker", "inactive", "platform"])
