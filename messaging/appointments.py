@@ -101,7 +101,7 @@ def _decide(now: datetime, broker_id: int | None) -> tuple[int, list[Telling]]:
     rows = _claim(now, broker_id)
     if not rows:
         return 0, []
-    batch, wordings = Batch.load(rows, now), Wordings.load({row.broker_id for row in rows})
+    batch, wordings = Batch.load(rows, now), Wordings.load(rows)
     wanted: list[tuple[Appointment, Notice, Way]] = []
     for row in rows:
         try:

@@ -8,7 +8,14 @@ from django.conf import LazySettings
 from django.db import connection
 
 from brokers.models import Broker, Platform
-from leads.actions import cancel_appointment, delete_lead, edit_lead, move_appointment, record_permission
+from leads.actions import (
+    cancel_appointment,
+    delete_lead,
+    edit_lead,
+    move_appointment,
+    record_inquiry,
+    record_permission,
+)
 from leads.models import Appointment, Lead
 from messaging.base import Envelope, Outcome
 from messaging.clock import VirtualClock
@@ -193,6 +200,16 @@ def test_brokerages_own_template_takes_the_place_of_our_words(broker: Broker, le
     meeting = book(lead, NOW, starts_at=STARTS)
     pass_by(NOW)
     assert Message.objects.get().body == f"Nos vemos: 12:00 http://localhost:8000/book/{meeting.token}/"
+
+
+def test_own_template_speaks_of_the_property_that_the_lead_asked_for_last(broker: Broker, lead: Lead) -> None:
+    for hours, ref in enumerate(("12-B", "7-A", "")):
+        record_inquiry(lead=lead, now=NOW + hours * HOUR, source="portal", text=str(hours), property_ref=ref)
+    words = {"name": "appointment_booked", "channel": "whatsapp", "purpose": "transactional"}
+    a_template(broker, "Nos vemos en {{property}}", **words)
+    book(lead, NOW, starts_at=STARTS)
+    pass_by(NOW)
+    assert Message.objects.get().body == "Nos vemos en 7-A"
 
 
 @pytest.mark.parametrize("fields", [{"is_active": False}, {"purpose": "marketing"}, {"content": "{{budget}}"}])
