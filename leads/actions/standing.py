@@ -1,5 +1,6 @@
 """What follows from a lead's facts, in the transaction in which one of them changed."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -67,6 +68,12 @@ def is_backwards(from_stage: str, to_stage: str, cause: str) -> bool:
     if not from_stage or cause == Cause.AUTO:
         return False
     return cause == Cause.CORRECTION or RANK[to_stage] <= RANK[from_stage]
+
+
+def stage_by_itself(lead: Lead, *, begins_in: str, now: datetime) -> str:
+    """Where a lead's facts would bring it from a stage, if it were there and not on hold."""
+    facts, rules = replace(ScoreFacts.of(lead), stage=begins_in), lead.broker.rules
+    return assess(facts, rules, now, meetings=_meetings(lead), advances=True).stage
 
 
 def _assess(lead: Lead, now: datetime, *, advances: bool) -> Outcome:
