@@ -4,6 +4,7 @@ from django.utils.translation import gettext_lazy as _
 
 from brokers.models import TenantModel
 from leads.models import Stage
+from leads.models.of_lead import OfLeadQuerySet
 from templates_app.models import AgentType
 
 
@@ -50,6 +51,8 @@ class VoiceCall(TenantModel):
     started_at = models.DateTimeField(_("started at"))
     completed_at = models.DateTimeField(_("completed at"), null=True)
     error = models.TextField(_("error"), blank=True)
+
+    objects = OfLeadQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("call")
