@@ -11,6 +11,7 @@ from leads.actions import (
     miss_appointment,
     recalculate_scores,
     record_inbound,
+    record_permission,
     unmerge_leads,
 )
 from leads.models import Appointment, Lead, MergeRecord, Note
@@ -257,3 +258,14 @@ def test_undo_gives_a_missed_meeting_back_to_who_missed_it() -> None:
     assert now_of(into).booking_count == 1
     unmerge_leads(record=record, now=NOW + 3 * HOUR)
     assert (now_of(into).booking_count, now_of(gone).booking_count) == (1, 0)
+
+
+def test_undo_leaves_who_opted_out_meanwhile_opted_out_as_both() -> None:
+    broker = a_broker()
+    into, gone = a_lead(broker), a_lead(broker)
+    record = merge_leads(into=into, from_=gone, now=NOW)
+    said = {"kind": "revoked", "source": "keyword", "address": gone.phone, "now": NOW + HOUR}
+    record_permission(broker=broker, lead=now_of(into), **said)
+    unmerge_leads(record=record, now=NOW + 2 * HOUR)
+    assert [now_of(lead).opted_out_at for lead in (into, gone)] == [NOW + HOUR, NOW + HOUR]
+    assert [now_of(lead).score_components["opted_out"] for lead in (into, gone)] == [-30, -30]
