@@ -38,7 +38,8 @@ def claim_lead(*, lead: Lead, by: User, now: datetime) -> Lead:
 def _check_claimable(lead: Lead, offer: Offer, now: datetime) -> None:
     if lead.deleted_at is not None:
         raise Refused("lead_gone", _("This lead has been deleted already."))
-    if lead.assigned_to is not None:
+    # One that is offered although somebody has it was escalated: it is open until it changes hands.
+    if lead.assigned_to is not None and offer.closed_at is not None:
         raise Refused("claimed", _("%(agent)s has this lead already.") % {"agent": lead.assigned_to})
     if offer.closed_at is not None or offer.expires_at <= now:
         raise Refused("too_late", _("The time to claim this lead is over; it goes to somebody by the rules."))
