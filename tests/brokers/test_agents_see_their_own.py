@@ -10,7 +10,11 @@ from tests.brokers.everything import Brokerage, room_models
 
 pytestmark = pytest.mark.django_db
 OF_LEAD = sorted(
-    (model for model in room_models() if not model._meta.proxy and "lead" in {one.name for one in model._meta.fields}),
+    (
+        model
+        for model in room_models()
+        if not model._meta.proxy and {"lead", "call"} & {one.name for one in model._meta.fields}
+    ),
     key=lambda model: model._meta.label,
 )
 
