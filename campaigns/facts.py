@@ -15,6 +15,7 @@ from campaigns import sql
 from campaigns.decisions import CONTACTS, LeadFacts, Step, StepFacts, Way
 from campaigns.filters import held_conditions
 from campaigns.plans import Plan, load_plans
+from leads.inquiries import latest_properties
 from leads.links import booking_url
 from leads.models.work import new_token
 from leads.zones import local_zone
@@ -150,7 +151,7 @@ def _load_rarer(batch: _Batch, leads: list[int], now: datetime) -> None:
     """What only some templates speak of."""
     spoken = batch.templates.variables()
     if "property" in spoken:
-        batch.properties = dict(sql.rows(sql.LAST_PROPERTY, {"leads": leads}))
+        batch.properties = latest_properties(leads)
     if spoken & {"appointment_date", "appointment_time"}:
         batch.appointments = dict(sql.rows(sql.NEXT_APPOINTMENT, {"leads": leads, "now": now}))
 

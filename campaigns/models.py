@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from brokers.models import Broker, TenantModel, TenantQuerySet, User
 from leads.models import Stage
 from leads.models.history import LooseTenantModel
+from leads.models.of_lead import OfLeadQuerySet
 from templates_app.models import Channel, MessageTemplate
 
 
@@ -162,7 +163,7 @@ class EnrollmentStatus(models.TextChoices):
     HELD_OUT = "held_out", _("held out")
 
 
-class EnrollmentQuerySet(TenantQuerySet):
+class EnrollmentQuerySet(OfLeadQuerySet):
     def with_steps_completed(self) -> "EnrollmentQuerySet":
         """Adds `steps_completed`: how many steps were sent."""
         return self.annotate(steps_completed=Count("logs", filter=Q(logs__status=LogStatus.SENT)))
@@ -234,7 +235,7 @@ RESENDING, NOT_RESENT = "resending", "not_resent"
 UNSETTLED = (OUTCOME_UNKNOWN, NOT_RESENT)
 
 
-class CampaignLogQuerySet(TenantQuerySet):
+class CampaignLogQuerySet(OfLeadQuerySet):
     def waiting(self) -> "CampaignLogQuerySet":
         """Pending and in nobody's hands."""
         return self.filter(status=LogStatus.PENDING, dispatched_at=None)

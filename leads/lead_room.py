@@ -2,9 +2,11 @@
 
 from datetime import datetime
 
-from django.db.models import Min, Q
+from django.db.models import F, Min, Q
+from django.db.models.functions import Greatest
 from django.utils.translation import gettext as _
 
+from leads import consents
 from leads.models import (
     Appointment,
     ContactPermission,
@@ -16,6 +18,7 @@ from leads.models import (
     Task,
 )
 from leads.models.permission import PermissionPurpose
+from leads.models.work import AppointmentStatus
 from leads.rooms import Moved, give_back, move_rows, tell_counts
 from leads.strictest import Binding, Rule, Whose, bindings
 from leads.timeline_of_leads import entries, upcoming
@@ -44,7 +47,8 @@ def merge(into: Lead, from_: Lead, now: datetime) -> Moved:
         if not OtherAddress.objects.filter(lead=from_, kind=column, address=address).exists()
     )
     written += [(OtherAddress._meta.db_table, row.pk) for row in others]
-    return Moved(rows=move_rows(TABLES, into, from_), before={"written": written})
+    ahead = list(Appointment.objects.live().filter(lead=from_).values_list("pk", flat=True))
+    return Moved(rows=move_rows(TABLES, into, from_), before={"written": written, "meetings": ahead})
 
 
 def foretell(into: Lead, from_: Lead) -> list[str]:
@@ -119,8 +123,21 @@ def unmerge(record: MergeRecord, now: datetime) -> None:
         ids = [number for table, number in record.before["written"] if table == model._meta.db_table]
         model._default_manager.filter(pk__in=ids, lead=record.into_id).delete()
     give_back(TABLES, record)
-    for lead in (record.into_id, record.gone_id):
-        _look_ahead(lead, now)
+    _give_back_misses(record)
+    for lead in (record.into, record.gone):
+        _look_ahead(lead.pk, now)
+        said = consents.opted_out_at(list(ContactPermission.objects.about(lead)))
+        Lead.objects.filter(pk=lead.pk).update(opted_out_at=said)
+
+
+def _give_back_misses(record: MergeRecord) -> None:
+    """A meeting to which nobody came took a booking from the one who was kept: it is the other one's to lose."""
+    ahead = record.before.get("meetings", [])
+    missed = Appointment.objects.filter(pk__in=ahead, lead=record.gone_id, status=AppointmentStatus.NO_SHOW).count()
+    if missed:
+        bookings = F("booking_count")
+        Lead.objects.filter(pk=record.into_id).update(booking_count=bookings + missed)
+        Lead.objects.filter(pk=record.gone_id).update(booking_count=Greatest(bookings - missed, 0))
 
 
 def _look_ahead(lead_id: int, now: datetime) -> None:

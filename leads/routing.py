@@ -187,5 +187,7 @@ def _to_default(rule: Rule | None, office: Office, without: Collection[int], pas
     agent = office.default_agent
     if agent is None or not agent.is_active or agent.id in without:
         return Left(rule, tuple(passed_over))
+    if agent.is_absent:
+        return Left(rule, (*passed_over, PassedOver(agent, ABSENT)))
     office.take(agent)
     return Given(agent, rule, "", tuple(passed_over))

@@ -116,7 +116,7 @@ def _profile(facts: ScoreFacts, rules: ScoreRules) -> dict[str, int]:
 def _financial(facts: ScoreFacts, rules: ScoreRules) -> dict[str, int]:
     return {
         "budget": rules.budget if facts.has_budget else 0,
-        "income": _tier(facts.income or 0, rules.income_tiers),
+        "income": 0 if facts.income is None else _tier(facts.income, rules.income_tiers),
         "dicom": _dicom(facts, rules),
     }
 

@@ -10,6 +10,7 @@ from django.utils import formats, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from leads.inquiries import latest_properties
 from leads.links import booking_url
 from leads.models import Appointment
 from leads.zones import local_zone
@@ -75,16 +76,22 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Wordings:
-    """The brokerages' own templates, by broker, name, channel and language."""
+    """The brokerages' own templates, by broker, name, channel and language; and the property that each lead asked for
+    last, where one of them speaks of it."""
 
     templates: Mapping[tuple[int, str, str, str], MessageTemplate]
+    properties: Mapping[int, str]
 
     @classmethod
-    def load(cls, brokers: Collection[int]) -> "Wordings":
+    def load(cls, appointments: Collection[Appointment]) -> "Wordings":
         rows = MessageTemplate.objects.active().filter(
-            broker__in=brokers, purpose=Purpose.TRANSACTIONAL, name__in=set(TEMPLATE_NAMES.values())
+            broker__in={one.broker_id for one in appointments},
+            purpose=Purpose.TRANSACTIONAL,
+            name__in=set(TEMPLATE_NAMES.values()),
         )
-        return cls({(row.broker_id, row.name, row.channel, row.language): row for row in rows})
+        templates = {(row.broker_id, row.name, row.channel, row.language): row for row in rows}
+        speaks_of_it = any("property" in row.variables for row in templates.values())
+        return cls(templates, latest_properties({one.lead_id for one in appointments}) if speaks_of_it else {})
 
     def text(self, kind: str, appointment: Appointment, channel: str, now: datetime) -> Text:
         """In the lead's language; a template that has a hole for this lead gives way to our words."""
@@ -94,7 +101,7 @@ class Wordings:
         template = next((variant for variant in variants if variant is not None), None)
         if template is not None:
             try:
-                return _by_template(template, appointment, now)
+                return _by_template(template, appointment, self.properties.get(appointment.lead_id, ""), now)
             except MissingVariable:
                 pass
         with translation.override(language):
@@ -106,7 +113,7 @@ def _zone(appointment: Appointment) -> str:
     return local_zone(lead_timezone=lead.timezone, phone=lead.phone, broker_timezone=appointment.broker.timezone)
 
 
-def _by_template(template: MessageTemplate, appointment: Appointment, now: datetime) -> Text:
+def _by_template(template: MessageTemplate, appointment: Appointment, property_ref: str, now: datetime) -> Text:
     agent = appointment.agent
     around = Surroundings(
         broker_name=appointment.broker.name,
@@ -116,6 +123,7 @@ def _by_template(template: MessageTemplate, appointment: Appointment, now: datet
         agent_name=str(agent) if agent else "",
         agent_phone=agent.phone if agent else "",
         booking_link=booking_url(appointment.token),
+        property_ref=property_ref,
         appointment_at=appointment.starts_at,
     )
     subject, body = compile_text(template.subject), compile_text(template.content)

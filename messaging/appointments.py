@@ -45,7 +45,7 @@ from messaging.reminders import (
     UNKNOWN,
     WAITING,
     WITHDRAWAL,
-    Notice,
+    PlannedNotice,
     due,
     lease_of,
     next_due_at,
@@ -79,7 +79,7 @@ class Telling(Sending):
     """A notice that is written down."""
 
     appointment: Appointment
-    notice: Notice
+    notice: PlannedNotice
 
 
 def tell_leads(*, clock: Clock, broker_id: int | None = None) -> int:
@@ -101,8 +101,8 @@ def _decide(now: datetime, broker_id: int | None) -> tuple[int, list[Telling]]:
     rows = _claim(now, broker_id)
     if not rows:
         return 0, []
-    batch, wordings = Batch.load(rows, now), Wordings.load({row.broker_id for row in rows})
-    wanted: list[tuple[Appointment, Notice, Way]] = []
+    batch, wordings = Batch.load(rows, now), Wordings.load(rows)
+    wanted: list[tuple[Appointment, PlannedNotice, Way]] = []
     for row in rows:
         try:
             wanted += _wanted(row, batch, wordings, now)
@@ -131,12 +131,14 @@ def _claim(now: datetime, broker_id: int | None) -> list[Appointment]:
     return list(rows.select_for_update(no_key=True, skip_locked=True, of=("self", "lead"))[:BATCH])
 
 
-def _wanted(row: Appointment, batch: Batch, wordings: Wordings, now: datetime) -> list[tuple[Appointment, Notice, Way]]:
+def _wanted(
+    row: Appointment, batch: Batch, wordings: Wordings, now: datetime
+) -> list[tuple[Appointment, PlannedNotice, Way]]:
     """What goes out now; what does not is marked with why, and when to look again."""
     if row.starts_at is None or row.changed_at is None:
         return []
     _learn_left(row, now)
-    found: list[tuple[Appointment, Notice, Way]] = []
+    found: list[tuple[Appointment, PlannedNotice, Way]] = []
     for notice in due(meeting_of(row), now):
         if reason := _pointless(row, notice, now):
             _mark(row, notice, SKIPPED, now, reason=reason)
@@ -149,12 +151,12 @@ def _wanted(row: Appointment, batch: Batch, wordings: Wordings, now: datetime) -
     return found
 
 
-def _is_same_mail(said: Notice, notice: Notice, way: Way) -> bool:
+def _is_same_mail(said: PlannedNotice, notice: PlannedNotice, way: Way) -> bool:
     """A confirmation that goes by mail carries the invitation."""
     return way.account.channel == EMAIL and said.kind not in BY_MAIL
 
 
-def _pointless(row: Appointment, notice: Notice, now: datetime) -> str:
+def _pointless(row: Appointment, notice: PlannedNotice, now: datetime) -> str:
     if row.lead.deleted_at is not None:
         return "deleted"
     if row.lead.treatment_type == Treatment.HOLD:
@@ -162,7 +164,7 @@ def _pointless(row: Appointment, notice: Notice, now: datetime) -> str:
     return "late" if now >= notice.until else ""
 
 
-def _way(row: Appointment, notice: Notice, batch: Batch, wordings: Wordings, now: datetime) -> Way | None:
+def _way(row: Appointment, notice: PlannedNotice, batch: Batch, wordings: Wordings, now: datetime) -> Way | None:
     """The first channel that reaches the lead: theirs, else another one. None when it is not to be told now."""
     accounts = accounts_for(row, batch)
     channels = [EMAIL] if notice.kind in BY_MAIL else channels_for(row, batch)
@@ -183,7 +185,7 @@ def _way(row: Appointment, notice: Notice, batch: Batch, wordings: Wordings, now
     return None
 
 
-def _written(row: Appointment, notice: Notice, way: Way, slot: Slot, now: datetime) -> Telling | None:
+def _written(row: Appointment, notice: PlannedNotice, way: Way, slot: Slot, now: datetime) -> Telling | None:
     """The Message and its mark. Without a slot of its account it waits for one."""
     if not slot.is_given:
         _wait(row, notice, slot.at, now, "paced")
@@ -215,7 +217,7 @@ def _address(way: Way) -> str:
     return str(next(check.values["address"] for check in way.verdict.checks if check.name == "address"))
 
 
-def _envelope(row: Appointment, notice: Notice, message: Message, way: Way) -> Envelope:
+def _envelope(row: Appointment, notice: PlannedNotice, message: Message, way: Way) -> Envelope:
     text = way.text
     return Envelope(
         message_id=message.pk,
@@ -233,7 +235,7 @@ def _envelope(row: Appointment, notice: Notice, message: Message, way: Way) -> E
     )
 
 
-def _attachments(row: Appointment, notice: Notice, way: Way) -> tuple[Attachment, ...]:
+def _attachments(row: Appointment, notice: PlannedNotice, way: Way) -> tuple[Attachment, ...]:
     """The calendar file of a mail that fixes a time or calls it off."""
     if way.account.channel != EMAIL or notice.kind not in CHANGES:
         return ()
@@ -265,7 +267,7 @@ def _settle(telling: Telling, outcome: Outcome, now: datetime) -> None:
     _keep(row)
 
 
-def _mark_outcome(row: Appointment, notice: Notice, message: Message, outcome: Outcome, now: datetime) -> None:
+def _mark_outcome(row: Appointment, notice: PlannedNotice, message: Message, outcome: Outcome, now: datetime) -> None:
     attempts = int(_said(row, notice).get("attempts", 1))
     may_try = attempts < MAX_ATTEMPTS
     if outcome.kind == OutcomeKind.ACCEPTED:
@@ -301,18 +303,18 @@ def _state_by(status: str) -> str:
     return FAILED if status == MessageStatus.FAILED else UNKNOWN
 
 
-def _said(row: Appointment, notice: Notice) -> dict[str, Any]:
+def _said(row: Appointment, notice: PlannedNotice) -> dict[str, Any]:
     return dict(row.notices.get(notice.key, {}))
 
 
-def _mark(row: Appointment, notice: Notice, state: str, now: datetime, **values: Any) -> None:
+def _mark(row: Appointment, notice: PlannedNotice, state: str, now: datetime, **values: Any) -> None:
     said = _said(row, notice)
     said.pop("again_at", None)
     said.pop("reason", None)
     row.notices[notice.key] = said | {"state": state, "at": now.isoformat()} | values
 
 
-def _wait(row: Appointment, notice: Notice, until: datetime, now: datetime, reason: str) -> None:
+def _wait(row: Appointment, notice: PlannedNotice, until: datetime, now: datetime, reason: str) -> None:
     """Look at it again, unless it is pointless by then."""
     if until >= notice.until:
         _mark(row, notice, SKIPPED, now, reason=reason)

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from brokers.models import TenantModel, TenantQuerySet, User
 from leads.models.history import LooseTenantModel
+from leads.models.of_lead import OfLeadQuerySet
 from messaging.fields import EncryptedJSONField
 from messaging.prices import valid_prices
 from templates_app.models import Channel, Purpose
@@ -98,12 +99,6 @@ class Direction(models.TextChoices):
     OUT = "out", _("sent")
 
 
-class MessageQuerySet(TenantQuerySet):
-    def visible_to(self, user: User) -> "MessageQuerySet":
-        rows = super().visible_to(user)
-        return rows if user.is_broker_admin else rows.filter(lead__assigned_to=user)
-
-
 class Message(LooseTenantModel):
     """One contact with a lead, calls included. Written before the provider is called; `dedupe_key` is sent once."""
 
@@ -175,7 +170,7 @@ class Message(LooseTenantModel):
     unknown_at = models.DateTimeField(_("outcome unknown since"), null=True)
     received_at = models.DateTimeField(_("received at"), null=True)
 
-    objects = MessageQuerySet.as_manager()
+    objects = OfLeadQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("message")

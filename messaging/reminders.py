@@ -30,7 +30,7 @@ MARGIN = timedelta(minutes=15)
 WAITING, SENDING, SENT, FAILED, UNKNOWN, SKIPPED = "waiting", "sending", "sent", "failed", "unknown", "skipped"
 
 
-class Notice(NamedTuple):
+class PlannedNotice(NamedTuple):
     """Due from `due_at` on, and pointless from `until` on."""
 
     key: str
@@ -54,14 +54,14 @@ class Meeting:
     zones: tuple[str, ...]
 
 
-def plan(meeting: Meeting) -> list[Notice]:
+def plan(meeting: Meeting) -> list[PlannedNotice]:
     """All that there is to tell about it as it stands, told already or not."""
     if meeting.is_live:
         return [*_of_booking(meeting), *_reminders(meeting)]
     return list(_of_cancelling(meeting)) if meeting.is_cancelled else []
 
 
-def due(meeting: Meeting, now: datetime) -> list[Notice]:
+def due(meeting: Meeting, now: datetime) -> list[PlannedNotice]:
     """What is to be told now, and what there was to tell and has become pointless."""
     return [notice for notice in plan(meeting) if (at := _open_at(meeting, notice)) is not None and at <= now]
 
@@ -78,7 +78,7 @@ def lease_of(said: Mapping[str, Any]) -> datetime:
     return datetime.fromisoformat(said["at"]) + SEND_LEASE
 
 
-def _open_at(meeting: Meeting, notice: Notice) -> datetime | None:
+def _open_at(meeting: Meeting, notice: PlannedNotice) -> datetime | None:
     """None for what was told, or is being told."""
     said = meeting.told.get(notice.key)
     if said is None:
@@ -86,33 +86,33 @@ def _open_at(meeting: Meeting, notice: Notice) -> datetime | None:
     return datetime.fromisoformat(said["again_at"]) if said["state"] == WAITING else None
 
 
-def _of_booking(meeting: Meeting) -> Iterator[Notice]:
+def _of_booking(meeting: Meeting) -> Iterator[PlannedNotice]:
     number = meeting.sequence
     kind = (
         MOVED
         if any(key.startswith((BOOKED, MOVED)) and key.endswith(f":{number - 1}") for key in meeting.told)
         else BOOKED
     )
-    yield Notice(f"{kind}:{number}", kind, meeting.changed_at, meeting.starts_at)
+    yield PlannedNotice(f"{kind}:{number}", kind, meeting.changed_at, meeting.starts_at)
     if meeting.has_email:
-        yield Notice(f"{INVITATION}:{number}", INVITATION, meeting.changed_at, meeting.starts_at)
+        yield PlannedNotice(f"{INVITATION}:{number}", INVITATION, meeting.changed_at, meeting.starts_at)
 
 
-def _of_cancelling(meeting: Meeting) -> Iterator[Notice]:
+def _of_cancelling(meeting: Meeting) -> Iterator[PlannedNotice]:
     number = meeting.sequence
-    yield Notice(f"{CANCELLED}:{number}", CANCELLED, meeting.changed_at, meeting.starts_at)
+    yield PlannedNotice(f"{CANCELLED}:{number}", CANCELLED, meeting.changed_at, meeting.starts_at)
     if any(key.startswith(INVITATION) and said["state"] in (SENT, UNKNOWN) for key, said in meeting.told.items()):
-        yield Notice(f"{WITHDRAWAL}:{number}", WITHDRAWAL, meeting.changed_at, meeting.starts_at)
+        yield PlannedNotice(f"{WITHDRAWAL}:{number}", WITHDRAWAL, meeting.changed_at, meeting.starts_at)
 
 
-def _reminders(meeting: Meeting) -> Iterator[Notice]:
+def _reminders(meeting: Meeting) -> Iterator[PlannedNotice]:
     """Those whose moment came after the time was fixed."""
     untils = {DAY_BEFORE: meeting.starts_at - REMINDERS[HOUR_BEFORE][0], HOUR_BEFORE: meeting.starts_at}
     for kind, room in REMINDERS.items():
         moment = reminder_at(meeting.starts_at, *room, meeting.window, meeting.zones)
         if moment is not None and moment > meeting.changed_at:
             key = f"{kind}:{int(meeting.starts_at.timestamp())}"
-            yield Notice(key, kind, moment, untils[kind])
+            yield PlannedNotice(key, kind, moment, untils[kind])
 
 
 def reminder_at(

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from brokers.refusal import Refused
+from leads.inquiries import latest_properties
 from leads.models import Lead
 from leads.zones import local_zone
 from templates_app.merge import CompiledText, MissingVariable
@@ -73,7 +74,6 @@ def _missing(text: CompiledText, values: dict[str, str]) -> dict[str, None]:
 def surroundings_of(lead: Lead, language: str, now: datetime, **links: str) -> Surroundings:
     """What a text for this one lead can speak of; `links` are those that are more than samples."""
     agent, broker = lead.assigned_to, lead.broker
-    asked_for = lead.inquiries.exclude(property_ref="").order_by("-at", "-pk").first()
     next_meeting = lead.appointments.live().filter(starts_at__gte=now).order_by("starts_at").first()
     return Surroundings(
         broker_name=broker.name,
@@ -82,7 +82,7 @@ def surroundings_of(lead: Lead, language: str, now: datetime, **links: str) -> S
         now=now,
         agent_name=str(agent) if agent else "",
         agent_phone=agent.phone if agent else "",
-        property_ref=asked_for.property_ref if asked_for else "",
+        property_ref=latest_properties([lead.pk]).get(lead.pk, ""),
         appointment_at=next_meeting.starts_at if next_meeting else None,
         **{name: links.get(name, SAMPLE_LINK) for name in LINKS},
     )

@@ -2,8 +2,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from brokers.models import TenantModel
+from brokers.models import TenantModel, TenantQuerySet, User
 from leads.models import Stage
+from leads.models.of_lead import OfLeadQuerySet
 from templates_app.models import AgentType
 
 
@@ -51,6 +52,8 @@ class VoiceCall(TenantModel):
     completed_at = models.DateTimeField(_("completed at"), null=True)
     error = models.TextField(_("error"), blank=True)
 
+    objects = OfLeadQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("call")
         verbose_name_plural = _("calls")
@@ -73,6 +76,13 @@ class Speaker(models.TextChoices):
     AGENT = "agent", _("agent")
 
 
+class TranscriptQuerySet(TenantQuerySet):
+    def visible_to(self, user: User) -> "TranscriptQuerySet":
+        """A broker admin sees the broker's, an agent the calls with their leads."""
+        rows = super().visible_to(user)
+        return rows if user.is_broker_admin else rows.filter(call__lead__assigned_to=user)
+
+
 class CallTranscript(TenantModel):
     call = models.ForeignKey(VoiceCall, models.CASCADE, related_name="lines", db_index=False, verbose_name=_("call"))
     position = models.PositiveIntegerField(_("position"))
@@ -80,6 +90,8 @@ class CallTranscript(TenantModel):
     text = models.TextField(_("text"))
     timestamp = models.FloatField(_("seconds into the call"))
     confidence = models.FloatField(_("confidence"), null=True)
+
+    objects = TranscriptQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("transcript line")

@@ -1,6 +1,6 @@
 """What came down onto the leads, computed anew from the rows above that it came from: messages, calls, meetings,
-tasks, permissions. Counts and next moments are equal or have drifted; a stamp has drifted only when it lags behind
-what the rows prove, because not everything that moves a stamp leaves a row."""
+tasks, inquiries, permissions. Counts and next moments are equal or have drifted; a stamp has drifted only when it lags
+behind what the rows prove, because not everything that moves a stamp leaves a row."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -39,10 +39,13 @@ STAMPS = {
     "last_contacted_at": "timestamptz",
     "last_answered_at": "timestamptz",
     "last_activity_at": "timestamptz",
+    "last_inquiry_at": "timestamptz",
 }
+# One that may be earlier than the rows say.
+FIRSTS = {"first_touched_at": "timestamptz"}
 # It stands or it does not; since when, may differ.
 STATES = {"opted_out_at": "timestamptz"}
-COLUMNS = COUNTS | STAMPS | STATES
+COLUMNS = COUNTS | STAMPS | FIRSTS | STATES
 
 LOCK = """
 SELECT id FROM leads_lead
@@ -50,11 +53,14 @@ WHERE broker_id = %(broker)s AND deleted_at IS NULL AND id > %(after)s ORDER BY 
 FOR NO KEY UPDATE
 """
 
-# A reply counts as `messaging.inbound` counts it: no automatic ones, and none that only follow a link.
+# A reply counts as `messaging.inbound` counts it: no automatic ones, none that only follow a link, and as a quick one
+# the first line of an answer only.
 EXPECTED = """
 WITH inbound AS (
     SELECT m.lead_id, m.created_at,
-           m.created_at - answered.sent_at <= %(quick)s AS is_quick
+           m.created_at - answered.sent_at <= %(quick)s
+           AND coalesce(lag(m.created_at) OVER (PARTITION BY m.lead_id ORDER BY m.created_at, m.id) < answered.sent_at,
+                        true) AS is_quick
     FROM messaging_message m LEFT JOIN LATERAL (
         SELECT o.sent_at FROM messaging_message o
         WHERE o.lead_id = m.lead_id AND o.direction = 'out' AND o.sandbox = m.sandbox AND o.channel <> 'call'
@@ -71,7 +77,9 @@ replies AS (
 sent AS (
     SELECT lead_id, max(sent_at) AS last,
            max(created_at) FILTER (WHERE sent_at IS NOT NULL AND sent_by_id IS NOT NULL
-                                     AND NOT starts_with(dedupe_key, 'resend:')) AS by_person
+                                     AND NOT starts_with(dedupe_key, 'resend:')) AS by_person,
+           min(created_at) FILTER (WHERE sent_at IS NOT NULL AND sent_by_id IS NOT NULL
+                                     AND NOT starts_with(dedupe_key, 'resend:')) AS first_by_person
     FROM messaging_message WHERE lead_id = ANY(%(leads)s) AND direction = 'out' GROUP BY lead_id
 ),
 calls AS (
@@ -96,25 +104,29 @@ tasks AS (
     SELECT lead_id, min(greatest(due_at, snoozed_until)) FILTER (WHERE done_at IS NULL) AS next
     FROM leads_task WHERE lead_id = ANY(%(leads)s) GROUP BY lead_id
 ),
+inquiries AS (
+    SELECT lead_id, max(at) AS last FROM leads_inquiry WHERE lead_id = ANY(%(leads)s) GROUP BY lead_id
+),
 signs AS (
     SELECT lead_id, max(at) AS last FROM (
         SELECT lead_id, at FROM leads_note WHERE lead_id = ANY(%(leads)s)
-        UNION ALL SELECT lead_id, at FROM leads_inquiry WHERE lead_id = ANY(%(leads)s)
         UNION ALL SELECT lead_id, at FROM leads_contactpermission WHERE lead_id = ANY(%(leads)s)
         UNION ALL SELECT lead_id, at FROM leads_stagetransition WHERE lead_id = ANY(%(leads)s) AND cause = 'agent'
     ) sign GROUP BY lead_id
 )
 SELECT d.id, d.inbound_count, d.quick_reply_count, d.long_call_count, d.call_score, d.booking_count,
        d.next_appointment_at, d.next_task_at, d.last_inbound_at, d.last_contacted_at, d.last_answered_at,
-       d.last_activity_at, d.opted_out_at,
+       d.last_activity_at, d.last_inquiry_at, d.first_touched_at, d.opted_out_at,
        coalesce(replies.count, 0), coalesce(replies.quick, 0), coalesce(calls.long, 0), coalesce(calls.points, 0),
        least(greatest(d.booking_count, coalesce(meetings.fewest, 0)), coalesce(meetings.most, 0)), meetings.next,
        tasks.next, replies.last, sent.last, sent.by_person,
-       greatest(d.created_at, replies.last, calls.last, meetings.last, signs.last)
+       greatest(d.created_at, replies.last, calls.last, meetings.last, signs.last, inquiries.last), inquiries.last,
+       sent.first_by_person
 FROM leads_lead d
 LEFT JOIN replies ON replies.lead_id = d.id LEFT JOIN sent ON sent.lead_id = d.id
 LEFT JOIN calls ON calls.lead_id = d.id LEFT JOIN meetings ON meetings.lead_id = d.id
 LEFT JOIN tasks ON tasks.lead_id = d.id LEFT JOIN signs ON signs.lead_id = d.id
+LEFT JOIN inquiries ON inquiries.lead_id = d.id
 WHERE d.id = ANY(%(leads)s) ORDER BY d.id
 """
 
@@ -232,6 +244,8 @@ def _opt_outs(lead_ids: Sequence[int]) -> dict[int, datetime | None]:
 def _has_drifted(column: str, stored: Any, expected: Any) -> bool:
     if column in STAMPS:
         return expected is not None and (stored is None or stored < expected)
+    if column in FIRSTS:
+        return expected is not None and (stored is None or stored > expected)
     if column in STATES:
         return (stored is None) != (expected is None)
     return bool(stored != expected)

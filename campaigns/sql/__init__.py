@@ -8,7 +8,6 @@ from campaigns.sql.deciding import (
     DISPATCH,
     DUE_GROUPS,
     FACTS,
-    LAST_PROPERTY,
     NEXT_APPOINTMENT,
     POSTPONE,
 )
@@ -68,7 +67,6 @@ __all__ = [
     "GO_ON_LOGS",
     "HAPPENED",
     "IN_WINDOW",
-    "LAST_PROPERTY",
     "LOCK_CAMPAIGN",
     "LOCK_LEADS",
     "MOVE",

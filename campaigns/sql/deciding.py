@@ -91,12 +91,6 @@ WHERE l.id = ANY(%(ids)b::bigint[])
 ORDER BY l.id
 """
 
-# The latest that they asked for; an arrival that names none speaks of none.
-LAST_PROPERTY = """
-SELECT DISTINCT ON (lead_id) lead_id, property_ref FROM leads_inquiry
-WHERE lead_id = ANY(%(leads)b::bigint[]) AND property_ref <> '' ORDER BY lead_id, at DESC, id DESC
-"""
-
 NEXT_APPOINTMENT = """
 SELECT DISTINCT ON (lead_id) lead_id, starts_at FROM leads_appointment
 WHERE lead_id = ANY(%(leads)b::bigint[]) AND status IN ('scheduled', 'confirmed') AND starts_at >= %(now)s

@@ -17,12 +17,12 @@ from leads.actions.appointments import (
 from leads.actions.arrival import receive_lead, record_inquiry
 from leads.actions.assigning import assign_lead, assign_leads
 from leads.actions.calendars import renew_feed, revoke_feed
+from leads.actions.claiming import claim_lead
 from leads.actions.consent import leads_with, record_consent
 from leads.actions.facts import mark_unreachable, record_call, record_inbound, record_permission, record_written
 from leads.actions.lead import EDITABLE, create_lead, delete_lead, edit_lead
 from leads.actions.merging import merge_leads, unmerge_leads
 from leads.actions.moves import allowed_moves
-from leads.actions.offers import claim_lead
 from leads.actions.previewing import preview_merge
 from leads.actions.recalculating import recalculate_scores, would_change
 from leads.actions.routing import preview_routing, route_leads, routing_settings

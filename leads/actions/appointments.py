@@ -19,7 +19,7 @@ from django.utils.translation import gettext_noop
 from brokers.models import User
 from brokers.refusal import Refused
 from leads.actions.stage import move_stage
-from leads.actions.standing import after_fact_change, locked
+from leads.actions.standing import after_fact_change, check_still_theirs, locked
 from leads.actions.tasks import create_task
 from leads.calendars import FAR, free_slots, next_free
 from leads.models import Appointment, Calendar, Cause, Lead, Stage
@@ -92,7 +92,7 @@ def book_appointment(
     """Fix the time of a meeting, at any hour; the lead moves on to agendado where the pipeline has it so.
 
     `by` is the person of the brokerage who books, None the lead. Raises SlotTaken, or Refused `not_open`,
-    `time_invalid` or `no_agent`.
+    `time_invalid`, `no_agent` or `lead_gone`.
     """
     lead, row = _both(appointment)
     if _is_at(row, starts_at, ends_at):
@@ -114,7 +114,7 @@ def move_appointment(
 ) -> Appointment:
     """Another time for a meeting that has not begun; it waits to be confirmed again.
 
-    Raises SlotTaken, or Refused `not_open` or `time_invalid`.
+    Raises SlotTaken, or Refused `not_open`, `time_invalid` or `lead_gone`.
     """
     lead, row = _both(appointment)
     if _is_at(row, starts_at, ends_at):
@@ -123,6 +123,7 @@ def move_appointment(
     _check_slot(row, starts_at, ends_at, now)
     row = _fix(row, starts_at, ends_at, now, sequence=F("sequence") + 1)
     _stamp(lead, now, last_activity_at=now)
+    after_fact_change(lead=lead, now=now, cause="appointment")
     return row
 
 
@@ -135,6 +136,7 @@ def confirm_appointment(*, appointment: Appointment, now: datetime, by: User | N
     _check_live(row, now)
     Appointment.objects.filter(pk=row.pk).update(status=AppointmentStatus.CONFIRMED)
     _stamp(lead, now, last_activity_at=now)
+    after_fact_change(lead=lead, now=now, cause="appointment")
     return _fresh(row)
 
 
@@ -142,7 +144,8 @@ def confirm_appointment(*, appointment: Appointment, now: datetime, by: User | N
 def cancel_appointment(*, appointment: Appointment, now: datetime, by: User | None = None) -> Appointment:
     """Call a meeting off before it begins. When the lead does it (`by` None), their agent gets a task.
 
-    The stage stays: most who call off want another time. Raises Refused `not_open`.
+    The stage stays, as most who call off want another time, but for who came to a meeting before: they are followed up.
+    Raises Refused `not_open`.
     """
     lead, row = _both(appointment)
     if row.status == AppointmentStatus.CANCELLED:
@@ -157,6 +160,7 @@ def cancel_appointment(*, appointment: Appointment, now: datetime, by: User | No
     _stamp(lead, now, last_activity_at=now)
     if was_live and by is None:
         _give_task(lead, row, AppointmentStatus.CANCELLED, now)
+    after_fact_change(lead=lead, now=now, cause="appointment")
     return _fresh(row)
 
 
@@ -194,10 +198,11 @@ def miss_appointment(*, appointment: Appointment, now: datetime, by: User | None
 
 
 def _both(appointment: Appointment) -> tuple[Lead, Appointment]:
-    """The lead and its meeting as they are now, locked in this order."""
+    """The lead and its meeting as they are now, locked in this order. Raises Refused `lead_merged`."""
     lead = locked(appointment.lead)
     rows = Appointment.objects.select_for_update(no_key=True, of=("self",)).select_related("agent", "broker")
     row: Appointment = rows.get(pk=appointment.pk)
+    check_still_theirs(row, lead)
     row.lead = lead
     return lead, row
 
@@ -213,6 +218,8 @@ def _is_at(row: Appointment, starts_at: datetime, ends_at: datetime) -> bool:
 def _check_slot(row: Appointment, starts_at: datetime, ends_at: datetime, now: datetime) -> None:
     if row.agent_id is None:
         raise Refused("no_agent", _("Nobody is assigned to this meeting."))
+    if row.lead.deleted_at is not None:
+        raise Refused("lead_gone", _("This lead has been deleted already."))
     if not now < starts_at < ends_at:
         raise Refused("time_invalid", _("A meeting must lie in the future and start before it ends."))
 

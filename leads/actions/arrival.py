@@ -14,7 +14,7 @@ from brokers.refusal import Refused
 from leads.actions.lead import create_lead, edit_lead, write_inquiry
 from leads.actions.routing import routing_settings
 from leads.actions.speed import start_clock
-from leads.actions.standing import locked
+from leads.actions.standing import after_fact_change, locked
 from leads.addresses import normalise_email, normalise_phone
 from leads.families import known_by
 from leads.models import Cause, Lead
@@ -86,9 +86,8 @@ def _receive(
 
 @transaction.atomic
 def record_inquiry(*, lead: Lead, now: datetime, **inquiry: Any) -> bool:
-    """A known lead asks again: kept, a sign of life, what they asked for last, and somebody has to touch them
-    in time. Whether it is news; the same one
-    again changes nothing."""
+    """A known lead asks again: kept, a sign of life, what they asked for last, and somebody has to touch them in time.
+    Whether it is news; the same one again changes nothing."""
     fresh = locked(lead)
     if not write_inquiry(fresh, now, **inquiry):
         return False
@@ -98,6 +97,7 @@ def record_inquiry(*, lead: Lead, now: datetime, **inquiry: Any) -> bool:
         updated_at=now,
     )
     start_clock(lead=fresh, settings=routing_settings(fresh.broker), now=now)
+    after_fact_change(lead=fresh, now=now, cause="inquiry")
     return True
 
 

@@ -20,9 +20,10 @@ LONG_CALL_SECONDS = 60
 
 @transaction.atomic
 def record_inbound(*, lead: Lead, now: datetime, answers: datetime | None) -> Lead:
-    """A lead wrote: count it, stamp it, score anew. `answers` is when we last wrote to them, if we did."""
-    locked(lead)
-    is_quick = answers is not None and now - answers <= QUICK_REPLY_WITHIN
+    """A lead wrote: count it, stamp it, score anew. `answers` is when we last wrote to them, if we did. Who answers in
+    several lines answers once."""
+    said = locked(lead).last_inbound_at
+    is_quick = answers is not None and now - answers <= QUICK_REPLY_WITHIN and (said is None or said < answers)
     Lead.objects.filter(pk=lead.pk).update(
         inbound_count=F("inbound_count") + 1,
         quick_reply_count=F("quick_reply_count") + int(is_quick),

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from brokers.models import Broker, User
@@ -22,6 +23,7 @@ from leads.addresses import normalise_email, normalise_phone
 from leads.consents import ADDRESS_OF
 from leads.families import is_anothers
 from leads.models import (
+    Appointment,
     AssignmentCause,
     Cause,
     ContactPermission,
@@ -32,6 +34,7 @@ from leads.models import (
     StageTransition,
     Treatment,
 )
+from leads.models.work import AppointmentStatus
 from leads.routing import Given
 from leads.scoring import ScoreFacts
 from leads.standing import Meetings, assess
@@ -179,14 +182,19 @@ def _still_unreachable(lead: Lead, changed: Mapping[str, Any]) -> dict[str, str]
     return {channel: code for channel, code in lead.unreachable.items() if ADDRESS_OF[channel] not in changed}
 
 
+@transaction.atomic
 def delete_lead(*, lead: Lead, now: datetime) -> None:
-    """Take a lead out of every list; the rows stay, and the address is free for a lead who comes again.
+    """Take a lead out of every list; the rows stay, and the address is free for a lead who comes again. So is the time
+    of their agent: meetings ahead are called off, and nobody is told.
 
     Raises Refused `lead_gone`.
     """
-    gone = Lead.objects.present().filter(pk=lead.pk).update(deleted_at=now, updated_at=now)
+    gone = Lead.objects.present().filter(pk=lead.pk).update(deleted_at=now, next_appointment_at=None, updated_at=now)
     if not gone:
         raise Refused("lead_gone", _("This lead has been deleted already."))
+    Appointment.objects.live().filter(lead=lead, starts_at__gt=now).update(
+        status=AppointmentStatus.CANCELLED, changed_at=now, notice_due_at=now, sequence=F("sequence") + 1
+    )
 
 
 def _clean(broker: Broker, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from django.utils.translation import gettext as _
 from brokers.models import User
 from brokers.refusal import Refused
 from leads.actions.assigning import Handing, hand_out
-from leads.actions.standing import locked, settle
+from leads.actions.moves import write_move
+from leads.actions.standing import locked, settle, stage_by_itself
 from leads.families import survivor_id
-from leads.models import AssignmentCause, Cause, Lead, MergeRecord
+from leads.models import AssignmentCause, Cause, Lead, MergeRecord, StageTransition
 from leads.rooms import rooms
 from leads.uniting import COUNTED, United, unite
 
@@ -138,15 +139,27 @@ def unmerge_leads(*, record: MergeRecord, now: datetime, by: User | None = None)
     current.into, current.gone = kept, gone
     for room in rooms():
         room.unmerge(current, now)
-    values = _restored(kept, current.before)
+    values = _restored(locked(kept), current.before)
     Lead.objects.filter(pk=kept.pk).update(**values, updated_at=now)
     _bring_back(gone, now)
     if kept.assigned_to_id == gone.assigned_to_id and current.before["assigned_to"] is None:
         _hand(kept, None, by, now)
+    _take_back(kept, current.at, now)
     for lead in (kept, gone):
         _score(lead, now)
     MergeRecord.objects.filter(pk=current.pk).update(undone_at=now, undone_by=by)
     return MergeRecord.objects.get(pk=current.pk)
+
+
+def _take_back(kept: Lead, since: datetime, now: datetime) -> None:
+    """Where the other lead's facts alone moved the one who was kept, and nobody else did since, this is undone too."""
+    moves = list(StageTransition.objects.filter(lead=kept, at__gt=since).order_by("id"))
+    if not moves or any(move.cause != Cause.AUTO for move in moves):
+        return
+    fresh = locked(kept)
+    own = stage_by_itself(fresh, begins_in=moves[0].from_stage, now=now)
+    if own != fresh.pipeline_stage:
+        write_move(fresh, to=own, now=now, cause=Cause.CORRECTION, reason=_("A merge was undone"))
 
 
 def _check_present(kept: Lead) -> None:
@@ -174,7 +187,8 @@ def _restored(kept: Lead, before: Mapping[str, Any]) -> dict[str, Any]:
         if _plain(getattr(kept, column)) == given:
             values[column] = Lead._meta.get_field(column.removesuffix("_id")).to_python(earlier)
     for column, added in before["counts"].items():
-        values[column] = getattr(kept, column) - added
+        left = getattr(kept, column) - added
+        values[column] = left if column == "call_score" else max(left, 0)  # some of it may be gone since
     for column, added in before["keys"].items():
         now_has = getattr(kept, column)
         values[column] = {key: value for key, value in now_has.items() if key not in added or value != added[key]}

@@ -124,14 +124,14 @@ class Desks:
 
 
 def load_desks(settings: RoutingSettings, rules: Sequence[RoutingRule], now: datetime) -> Desks:
-    """In two statements, three where it matters who has how many leads."""
+    """In two statements, one more for a default agent, and one where it matters who has how many leads."""
     away = Absence.objects.filter(agent=OuterRef("agent"), starts_at__lte=now, ends_at__gt=now)
     known = RoutingAgent.objects.filter(rule__in=rules).select_related("agent__working_hours").order_by("id")
     rows = list(known.annotate(is_absent=Exists(away)))
     agents = {row.agent_id: _agent(row.agent, row.is_absent, settings, now) for row in rows}
     seats = [(row, Seat(agents[row.agent_id], row.weight, row.max_open, row.lag)) for row in rows]
     facts = {rule.pk: _rule(rule, [seat for row, seat in seats if row.rule_id == rule.pk]) for rule in rules}
-    office = Office(now, _default_agent(settings))
+    office = Office(now, _default_agent(settings, now))
     if any(_counts(rule) for rule in facts.values()):
         office.open_leads = open_leads(settings.broker.pk, agents)
     return Desks(office, facts, seats)
@@ -144,9 +144,12 @@ def _agent(user: User, is_absent: bool, settings: RoutingSettings, now: datetime
     return Agent(user.pk, str(user), user.is_active, is_absent, works)
 
 
-def _default_agent(settings: RoutingSettings) -> Agent | None:
+def _default_agent(settings: RoutingSettings, now: datetime) -> Agent | None:
     user = settings.default_agent
-    return Agent(user.pk, str(user), user.is_active) if user else None
+    if user is None:
+        return None
+    is_absent = user.absences.filter(starts_at__lte=now, ends_at__gt=now).exists()
+    return Agent(user.pk, str(user), user.is_active, is_absent)
 
 
 def _rule(row: RoutingRule, seats: Iterable[Seat]) -> Rule:

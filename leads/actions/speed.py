@@ -12,7 +12,7 @@ from brokers.models import Broker
 from leads.actions.routing import route_leads, routing_settings
 from leads.actions.telling import broker_admins, give_tasks, lead_lines, tell_outside, write_notices
 from leads.hours import after_work_of
-from leads.models import AssignmentCause, ClockOutcome, Lead, RoutingSettings, SpeedClock, Treatment
+from leads.models import AssignmentCause, ClockOutcome, Lead, Offer, RoutingSettings, SpeedClock, Treatment
 from leads.models.lead import OPEN_STAGES
 
 BATCH = 500
@@ -58,19 +58,24 @@ def _outcome(clock: SpeedClock, settings: RoutingSettings) -> str:
     return ClockOutcome.ESCALATED if lead.deleted_at is None and is_wanted else ClockOutcome.GONE
 
 
+def _give_to_others(settings: RoutingSettings, leads: Sequence[Lead], now: datetime) -> None:
+    """By the rules, without whoever had them; who may be claimed still is with several already."""
+    offered = set(Offer.objects.open().filter(lead__in=leads).values_list("lead_id", flat=True))
+    route_leads(
+        settings=settings,
+        lead_ids=[lead.pk for lead in leads if lead.pk not in offered],
+        now=now,
+        cause=AssignmentCause.ESCALATION,
+        without={lead.pk: [lead.assigned_to_id] for lead in leads if lead.assigned_to_id is not None},
+        tells=False,
+    )
+
+
 def _escalate(settings: RoutingSettings, clocks: Sequence[SpeedClock], now: datetime) -> None:
     """Set-based: a task a lead for the first broker admin, an event a lead, one mail to each of them for all."""
     broker, leads = settings.broker, [clock.lead for clock in clocks]
-    had = {lead.pk: [lead.assigned_to_id] if lead.assigned_to_id else [] for lead in leads}
     if settings.reassigns:
-        route_leads(
-            settings=settings,
-            lead_ids=[lead.pk for lead in leads],
-            now=now,
-            cause=AssignmentCause.ESCALATION,
-            without=had,
-            tells=False,
-        )
+        _give_to_others(settings, leads, now)
     admins = broker_admins(broker.pk)
     with translation.override(broker.language):
         title = _("Nobody has contacted this new lead yet")

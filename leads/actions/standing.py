@@ -1,6 +1,8 @@
 """What follows from a lead's facts, in the transaction in which one of them changed."""
 
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -48,6 +50,13 @@ def locked(lead: Lead) -> Lead:
     return fresh
 
 
+def check_still_theirs(row: Any, lead: Lead) -> None:
+    """That a row which was read before its lead was locked is the lead's still: a merge, or its undoing, may have given
+    it to another one. Raises Refused `lead_merged`."""
+    if row.lead_id != lead.pk:
+        raise Refused("lead_merged", _("This belongs to another lead by now; look there."))
+
+
 def is_taken_back(lead: Lead) -> bool:
     """Whether a person put the lead where it is, against the course of the pipeline or by a correction."""
     newest = StageTransition.objects.filter(lead=lead).order_by("-id").first()
@@ -59,6 +68,12 @@ def is_backwards(from_stage: str, to_stage: str, cause: str) -> bool:
     if not from_stage or cause == Cause.AUTO:
         return False
     return cause == Cause.CORRECTION or RANK[to_stage] <= RANK[from_stage]
+
+
+def stage_by_itself(lead: Lead, *, begins_in: str, now: datetime) -> str:
+    """Where a lead's facts would bring it from a stage, if it were there and not on hold."""
+    facts, rules = replace(ScoreFacts.of(lead), stage=begins_in), lead.broker.rules
+    return assess(facts, rules, now, meetings=_meetings(lead), advances=True).stage
 
 
 def _assess(lead: Lead, now: datetime, *, advances: bool) -> Outcome:

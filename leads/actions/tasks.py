@@ -9,7 +9,8 @@ from django.db.models.functions import Coalesce, Least
 from django.utils.translation import gettext as _
 
 from brokers.refusal import Refused
-from leads.actions.standing import after_fact_change, locked
+from leads.actions.assigning import check_agents
+from leads.actions.standing import after_fact_change, check_still_theirs, locked
 from leads.models import Lead, Task
 
 TASK_FIELDS = {"title", "assignee", "due_at", "done_at"}
@@ -35,12 +36,15 @@ def create_task(*, lead: Lead, title: str, due_at: datetime, now: datetime, orig
 
 @transaction.atomic
 def edit_task(*, task: Task, now: datetime, **changes: Any) -> Task:
-    """Change or finish a task; a new due date ends what it was put off to. Raises Refused `field_unknown`."""
+    """Change or finish a task; a new due date ends what it was put off to. Raises Refused `field_unknown`,
+    `agent_foreign` or `agent_inactive`."""
     unknown = set(changes) - TASK_FIELDS
     if unknown:
         allowed = ", ".join(sorted(TASK_FIELDS))
         message = _("%(field)s is not a field of a task; allowed are %(allowed)s")
         raise Refused("field_unknown", message % {"field": min(unknown), "allowed": allowed})
+    if changes.get("assignee") is not None:
+        check_agents(task.broker_id, [changes["assignee"]])
     if "due_at" in changes:
         changes["snoozed_until"] = None
     return _write(task, now, changes)
@@ -64,6 +68,7 @@ def _write(
 ) -> Task:
     lead = locked(task.lead)
     rows = Task.objects.filter(pk=task.pk)
+    check_still_theirs(rows.get(), lead)
     if not (rows.open() if wants_open else rows).update(**changes) and wants_open:
         raise Refused("task_done", _("This task is done already."))
     next_at = Task.objects.open().with_moment().filter(lead=lead).aggregate(at=Min("acts_at"))["at"]

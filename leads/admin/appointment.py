@@ -75,8 +75,8 @@ def _confirm(row: Appointment, form: Any, now: datetime, by: User) -> str:
 
 
 def _cancel(row: Appointment, form: Any, now: datetime, by: User) -> str:
-    cancel_appointment(appointment=row, now=now, by=by)
-    return _("Called off; the lead is told.")
+    done = cancel_appointment(appointment=row, now=now, by=by)
+    return _("Called off; the lead is told.") if done.booked_at else _("Called off.")
 
 
 def _complete(row: Appointment, form: Any, now: datetime, by: User) -> str:

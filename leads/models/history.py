@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from brokers.models import TenantModel, User
+from leads.models.of_lead import OfLeadQuerySet
 from leads.models.stage import Stage
 
 
@@ -74,6 +75,8 @@ class StageTransition(LooseTenantModel):
     cause = models.CharField(_("cause"), max_length=12, choices=Cause.choices)
     reason = models.CharField(_("reason"), max_length=200, blank=True)
 
+    objects = OfLeadQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("stage transition")
         verbose_name_plural = _("stage transitions")
@@ -101,6 +104,8 @@ class ScoreChange(LooseTenantModel):
     to_score = models.PositiveSmallIntegerField(_("to"))
     at = models.DateTimeField(_("at"))
     cause = models.CharField(_("cause"), max_length=12)
+
+    objects = OfLeadQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("score change")
@@ -150,6 +155,8 @@ class Inquiry(TenantModel):
     )
     at = models.DateTimeField(_("at"))
 
+    objects = OfLeadQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("inquiry")
         verbose_name_plural = _("inquiries")
@@ -195,6 +202,8 @@ class Assignment(LooseTenantModel):
     rule = models.CharField(_("rule"), max_length=100, blank=True)
     reason = models.CharField(_("why"), max_length=300, blank=True)
     at = models.DateTimeField(_("at"))
+
+    objects = OfLeadQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("assignment")

@@ -6,6 +6,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from brokers.models import TenantModel, User
+from leads.models.of_lead import OfLeadQuerySet
 
 
 class MergeRecord(TenantModel):
@@ -49,6 +50,8 @@ class OtherAddress(TenantModel):
         choices=[("phone", _("phone")), ("email", _("e-mail")), ("telegram_chat_id", _("Telegram chat"))],
     )
     address = models.CharField(_("address"), max_length=254)
+
+    objects = OfLeadQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("other address")

@@ -4,7 +4,8 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
-from brokers.models import TenantModel, TenantQuerySet
+from brokers.models import TenantModel
+from leads.models.of_lead import OfLeadQuerySet
 
 
 class PermissionKind(models.TextChoices):
@@ -17,7 +18,7 @@ class PermissionPurpose(models.TextChoices):
     ALL = "all", _("everything")
 
 
-class PermissionQuerySet(TenantQuerySet):
+class PermissionQuerySet(OfLeadQuerySet):
     def real(self) -> Self:
         """Without what somebody played on the sandbox, which binds there only."""
         return self.exclude(evidence__contains={"sandbox": True})

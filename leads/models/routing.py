@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from brokers.models import TenantModel, TenantQuerySet, User
 from brokers.rules import ContactWindow, validate_contact_window
 from leads.models.history import LooseTenantModel
+from leads.models.of_lead import OfLeadQuerySet
 
 TOUCH_WITHIN_MINUTES = 5
 
@@ -281,6 +282,8 @@ class SpeedClock(LooseTenantModel):
     due_at = models.DateTimeField(_("to be touched by"))
     ended_at = models.DateTimeField(_("ended at"), null=True)
     outcome = models.CharField(_("outcome"), max_length=10, choices=ClockOutcome.choices, blank=True)
+
+    objects = OfLeadQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("speed-to-lead clock")

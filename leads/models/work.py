@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from brokers.models import TenantModel, TenantQuerySet, User
+from leads.models.of_lead import OfLeadQuerySet
 
 
 class Note(TenantModel):
@@ -19,6 +20,8 @@ class Note(TenantModel):
     author = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+", verbose_name=_("author"))
     text = models.TextField(_("text"))
     at = models.DateTimeField(_("at"))
+
+    objects = OfLeadQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("note")
@@ -37,6 +40,11 @@ UNREMINDED = Q(done_at=None) & (Q(reminded_at=None) | Q(reminded_at__lt=ACTS_AT)
 
 
 class TaskQuerySet(TenantQuerySet):
+    def visible_to(self, user: User) -> "TaskQuerySet":
+        """A broker admin sees the broker's, an agent theirs and those about their leads."""
+        rows = super().visible_to(user)
+        return rows if user.is_broker_admin else rows.filter(Q(assignee=user) | Q(lead__assigned_to=user))
+
     def open(self) -> "TaskQuerySet":
         return self.filter(done_at=None)
 

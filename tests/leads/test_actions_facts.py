@@ -8,7 +8,7 @@ import pytest
 from brokers.models import Broker
 from leads.actions import after_fact_change, mark_unreachable, record_call, record_inbound, record_permission
 from leads.models import ContactPermission, Lead, ScoreChange
-from tests.building import DAY, NOW, a_broker, a_lead, now_of
+from tests.building import DAY, HOUR, NOW, a_broker, a_lead, now_of
 
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
@@ -41,8 +41,15 @@ def test_reply_within_five_minutes_is_quick(lead: Lead, after: timedelta, quick:
 
 
 def test_second_quick_reply_is_worth_points(lead: Lead) -> None:
-    scores = [record_inbound(lead=lead, now=NOW + n * MINUTE, answers=NOW).lead_score for n in (1, 2)]
+    moments = [NOW, NOW + HOUR]
+    scores = [record_inbound(lead=lead, now=at + MINUTE, answers=at).lead_score for at in moments]
     assert scores == [15 + 4, 15 + 8 + 6]
+
+
+def test_quick_reply_in_several_lines_is_one(lead: Lead) -> None:
+    for n in (1, 2, 3):
+        record_inbound(lead=lead, now=NOW + n * MINUTE, answers=NOW)
+    assert (now_of(lead).inbound_count, now_of(lead).quick_reply_count) == (3, 1)
 
 
 @pytest.mark.parametrize(("seconds", "count"), [(0, 0), (60, 0), (61, 1)])

@@ -193,6 +193,15 @@ def test_what_became_of_a_meeting_is_said_by_its_button(
     assert Appointment.objects.get(pk=begun.pk).status == status
 
 
+def test_calling_off_tells_only_who_had_a_meeting(browser: Client, aurora: Brokerage) -> None:
+    now = timezone.now()
+    for meeting, word in (
+        (a_meeting(aurora.lead, now + 2 * DAY), "Called off; the lead is told."),
+        (propose_appointment(lead=aurora.lead, now=now), "Called off."),
+    ):
+        assert said(browser.post(admin_url(Appointment, "cancel", meeting.pk), follow=True)) == [word]
+
+
 def test_meeting_is_moved_and_a_taken_time_is_refused(browser: Client, aurora: Brokerage) -> None:
     meeting = a_meeting(aurora.lead, timezone.now() + 2 * DAY)
     a_meeting(aurora.lead, timezone.now().replace(hour=15, minute=0, second=0, microsecond=0) + 5 * DAY)

@@ -15,10 +15,14 @@ from leads.actions import (
     choose_slot,
     complete_appointment,
     confirm_appointment,
+    delete_lead,
     edit_lead,
+    merge_leads,
     miss_appointment,
     move_appointment,
     propose_appointment,
+    recalculate_scores,
+    unmerge_leads,
 )
 from leads.models import Appointment, Lead, StageTransition, Task
 from tests.building import DAY, HOUR, NOW, a_broker, a_calendar, a_lead, a_user, book, now_of
@@ -139,6 +143,46 @@ def test_calling_off_keeps_the_stage_and_gives_a_task_only_when_the_lead_does_it
     assert (stage_of(lead), Task.objects.count()) == ("agendado", 0)
     cancel_appointment(appointment=book(lead, NOW, starts_at=STARTS), now=NOW)
     assert (stage_of(lead), Task.objects.count()) == ("agendado", 1)
+
+
+def test_calling_off_leaves_who_came_to_an_earlier_meeting_to_be_followed_up(lead: Lead) -> None:
+    """The table's line for who was visited and has no live meeting any more, at once and not in the night."""
+    complete_appointment(appointment=book(lead, NOW, starts_at=STARTS), now=AFTER)
+    meeting = book(lead, AFTER, starts_at=AFTER + DAY)
+    assert stage_of(lead) == "agendado"
+    cancel_appointment(appointment=meeting, now=AFTER + HOUR)
+    assert stage_of(lead) == "seguimiento"
+
+
+@pytest.mark.parametrize("verb", [confirm_appointment, cancel_appointment, move_appointment])
+def test_what_a_lead_does_with_a_meeting_ends_their_silence(lead: Lead, verb: Callable[..., Any]) -> None:
+    later = NOW + 90 * DAY
+    meeting = book(lead, NOW, starts_at=later + DAY)
+    recalculate_scores(broker=lead.broker, clock=lambda: later)
+    assert now_of(lead).score_components["silent"] == -5
+    moved = {"starts_at": later + 2 * DAY, "ends_at": later + 2 * DAY + HOUR}
+    verb(appointment=meeting, now=later, **moved if verb is move_appointment else {})
+    assert now_of(lead).score_components.get("silent") is None
+
+
+def test_meeting_with_a_lead_who_is_deleted_frees_its_time(broker: Broker, agent: User, lead: Lead) -> None:
+    meeting = book(lead, NOW, starts_at=STARTS)
+    delete_lead(lead=lead, now=NOW)
+    fresh = Appointment.objects.get(pk=meeting.pk)
+    assert (fresh.status, now_of(lead).next_appointment_at) == ("cancelled", None)
+    assert book(a_lead(broker, assigned_to=agent), NOW, starts_at=STARTS).starts_at == STARTS
+    times = {"starts_at": STARTS + DAY, "ends_at": AFTER + DAY}
+    assert reason_of(book_appointment, appointment=meeting, now=NOW, **times) == "lead_gone"
+
+
+def test_meeting_that_an_undone_merge_gave_back_is_not_changed_for_the_other_lead(broker: Broker, lead: Lead) -> None:
+    other = a_lead(broker, assigned_to=lead.assigned_to)
+    meeting = book(other, NOW, starts_at=STARTS)
+    record = merge_leads(into=lead, from_=other, now=NOW)
+    seen = Appointment.objects.select_related("lead").get(pk=meeting.pk)
+    unmerge_leads(record=record, now=NOW)
+    assert reason_of(cancel_appointment, appointment=seen, now=NOW) == "lead_merged"
+    assert (Appointment.objects.get().status, now_of(other).next_appointment_at) == ("scheduled", STARTS)
 
 
 def test_proposal_may_be_withdrawn_and_nobody_is_told(lead: Lead) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from brokers.models import Broker
 from brokers.refusal import Refused
-from leads.actions import create_lead, delete_lead, merge_leads, receive_lead, record_inquiry
+from leads.actions import create_lead, delete_lead, merge_leads, recalculate_scores, receive_lead, record_inquiry
 from leads.actions.arrival import Arrival
 from leads.models import Inquiry, Lead
 from tests.building import DAY, HOUR, NOW, a_broker, a_lead, now_of
@@ -40,6 +40,14 @@ def test_known_lead_who_comes_again_asks_again(broker: Broker) -> None:
     assert (second.lead, second.is_new, asked(first.lead)) == (first.lead, False, ["12-B", "7-A"])
     known = now_of(first.lead)
     assert (known.last_inquiry_at, known.last_activity_at) == (NOW + 30 * HOUR, NOW + 30 * HOUR)
+
+
+def test_asking_again_ends_the_silence(broker: Broker) -> None:
+    lead = arrive(broker).lead
+    recalculate_scores(broker=broker, clock=lambda: NOW + 60 * DAY)
+    assert now_of(lead).score_components["silent"] == -5
+    arrive(broker, hours=61 * 24, property_ref="7-A")
+    assert now_of(lead).score_components.get("silent") is None
 
 
 def test_known_lead_keeps_what_is_known_and_gets_what_is_not(broker: Broker) -> None:

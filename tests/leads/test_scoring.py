@@ -24,6 +24,12 @@ def test_score_of_nothing_known_is_zero() -> None:
     assert (score(ScoreFacts(), RULES, NOW).total, points()) == (0, {})
 
 
+def test_income_that_is_not_known_is_worth_nothing_whatever_the_tiers() -> None:
+    rules = ScoreRules.parse({"income_tiers": [[0, 3]]}, {})
+    assert score(ScoreFacts(), rules, NOW).components == {}
+    assert score(ScoreFacts(income=Decimal(0)), rules, NOW).components == {"income": 3}
+
+
 @pytest.mark.parametrize(
     ("facts", "component", "worth"),
     [

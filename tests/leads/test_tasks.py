@@ -51,6 +51,14 @@ def test_finished_task_is_a_sign_of_life_and_is_not_finished_twice(lead: Lead) -
         assert refused.value.reason == "task_done"
 
 
+def test_task_stays_in_the_brokerage(lead: Lead) -> None:
+    """failures.md row 33."""
+    one = task(lead, "call", NOW)
+    with pytest.raises(Refused) as refused:
+        edit_task(task=one, now=NOW, assignee=a_user(a_broker("boreal")))
+    assert (refused.value.reason, Task.objects.get().assignee) == ("agent_foreign", lead.assigned_to)
+
+
 def test_task_that_is_put_off_counts_from_then_on(lead: Lead) -> None:
     one, other = task(lead, "call", NOW), task(lead, "write", NOW + DAY)
     snooze_task(task=one, until=NOW + 2 * DAY, now=NOW)

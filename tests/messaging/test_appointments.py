@@ -8,7 +8,14 @@ from django.conf import LazySettings
 from django.db import connection
 
 from brokers.models import Broker, Platform
-from leads.actions import cancel_appointment, delete_lead, edit_lead, move_appointment, record_permission
+from leads.actions import (
+    cancel_appointment,
+    delete_lead,
+    edit_lead,
+    move_appointment,
+    record_inquiry,
+    record_permission,
+)
 from leads.models import Appointment, Lead
 from messaging.base import Envelope, Outcome
 from messaging.clock import VirtualClock
@@ -195,6 +202,16 @@ def test_brokerages_own_template_takes_the_place_of_our_words(broker: Broker, le
     assert Message.objects.get().body == f"Nos vemos: 12:00 http://localhost:8000/book/{meeting.token}/"
 
 
+def test_own_template_speaks_of_the_property_that_the_lead_asked_for_last(broker: Broker, lead: Lead) -> None:
+    for hours, ref in enumerate(("12-B", "7-A", "")):
+        record_inquiry(lead=lead, now=NOW + hours * HOUR, source="portal", text=str(hours), property_ref=ref)
+    words = {"name": "appointment_booked", "channel": "whatsapp", "purpose": "transactional"}
+    a_template(broker, "Nos vemos en {{property}}", **words)
+    book(lead, NOW, starts_at=STARTS)
+    pass_by(NOW)
+    assert Message.objects.get().body == "Nos vemos en 7-A"
+
+
 @pytest.mark.parametrize("fields", [{"is_active": False}, {"purpose": "marketing"}, {"content": "{{budget}}"}])
 def test_template_that_does_not_serve_gives_way_to_our_words(
     broker: Broker, lead: Lead, fields: dict[str, object]
@@ -233,7 +250,8 @@ def test_lead_on_hold_and_deleted_lead_are_not_told(broker: Broker, lead: Lead) 
     meetings = [book(lead, NOW, starts_at=STARTS), book(gone, NOW, starts_at=STARTS + HOUR)]
     delete_lead(lead=gone, now=NOW)
     pass_by(NOW)
-    assert [marks(meeting)["booked"] for meeting in meetings] == ["skipped hold", "skipped deleted"]
+    assert [marks(meeting) for meeting in meetings] == [{"booked": "skipped hold"}, {"cancelled": "skipped deleted"}]
+    assert (told(lead), told(gone)) == ([], [])
 
 
 @pytest.mark.parametrize("stopped", ["broker", "inactive", "platform"])

@@ -14,7 +14,9 @@ from leads.actions import (
     move_stage,
     recalculate_scores,
     record_call,
+    record_inquiry,
     record_permission,
+    record_written,
     snooze_task,
     write_note,
 )
@@ -75,7 +77,11 @@ def live(lead: Lead) -> None:
     """A life with everything in it, by the verbs."""
     a_message(lead, NOW)
     writes(lead, NOW + MINUTE, 1)
-    writes(lead, NOW + 4 * MINUTE, 2)
+    writes(lead, NOW + 2 * MINUTE, 2)  # the same answer goes on
+    a_message(lead, NOW + 3 * MINUTE, sent_by=lead.assigned_to)
+    record_written(lead=lead, at=NOW + 3 * MINUTE, now=NOW + 3 * MINUTE)
+    record_inquiry(lead=lead, now=NOW + 3 * MINUTE, source="portal", text="12-B")
+    writes(lead, NOW + 4 * MINUTE, 5)
     writes(lead, NOW + HOUR, 3)
     writes(lead, NOW + HOUR, 4, is_automatic=True)
     a_call(lead, NOW + HOUR, 61, 12)
@@ -101,7 +107,7 @@ def rebuilt(**how: Any) -> Any:
 def test_what_the_verbs_wrote_is_what_the_rows_say(lead: Lead) -> None:
     live(lead)
     assert facts(lead) == {
-        "inbound_count": 3,
+        "inbound_count": 4,
         "quick_reply_count": 2,
         "long_call_count": 1,
         "call_score": 8,
@@ -110,8 +116,10 @@ def test_what_the_verbs_wrote_is_what_the_rows_say(lead: Lead) -> None:
         "next_task_at": NOW + 5 * DAY,
         "last_inbound_at": NOW + HOUR,
         "last_contacted_at": NOW + 2 * HOUR,
-        "last_answered_at": None,
+        "last_answered_at": NOW + 3 * MINUTE,
         "last_activity_at": NOW + 3 * HOUR,
+        "last_inquiry_at": NOW + 3 * MINUTE,
+        "first_touched_at": NOW + 3 * MINUTE,
         "opted_out_at": NOW + HOUR,
     }
     assert (rebuilt().drifted, rebuilt().examples) == (0, [])
@@ -127,7 +135,10 @@ WRONG: dict[str, Any] = {
     "next_task_at": NOW + DAY,
     "last_inbound_at": None,
     "last_contacted_at": NOW,
+    "last_answered_at": None,
     "last_activity_at": NOW,
+    "last_inquiry_at": NOW,
+    "first_touched_at": NOW + HOUR,
     "opted_out_at": None,
 }
 

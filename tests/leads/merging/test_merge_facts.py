@@ -3,9 +3,19 @@
 import pytest
 
 from brokers.refusal import Refused
-from leads.actions import create_task, delete_lead, edit_lead, merge_leads, record_inbound, unmerge_leads
-from leads.models import Lead, MergeRecord, Note
-from tests.building import DAY, HOUR, NOW, a_broker, a_lead, a_user, broken, now_of
+from leads.actions import (
+    create_task,
+    delete_lead,
+    edit_lead,
+    merge_leads,
+    miss_appointment,
+    recalculate_scores,
+    record_inbound,
+    record_permission,
+    unmerge_leads,
+)
+from leads.models import Appointment, Lead, MergeRecord, Note
+from tests.building import DAY, HOUR, NOW, a_broker, a_lead, a_user, book, broken, now_of
 
 pytestmark = pytest.mark.django_db
 
@@ -212,3 +222,50 @@ def test_undo_is_refused_while_the_phone_is_anothers() -> None:
     with pytest.raises(Refused) as refused:
         unmerge_leads(record=record, now=NOW)
     assert (refused.value.reason, gone.phone in str(refused.value)) == ("address_taken", True)
+
+
+def test_undo_takes_back_a_stage_that_the_other_leads_meeting_brought() -> None:
+    """The night moves who has a meeting ahead; the meeting goes back with its own lead."""
+    broker = a_broker()
+    agent = a_user(broker)
+    into, gone = a_lead(broker, assigned_to=agent), a_lead(broker, assigned_to=agent)
+    book(gone, NOW, starts_at=NOW + 2 * DAY)
+    record = merge_leads(into=into, from_=gone, now=NOW)
+    recalculate_scores(broker=broker, clock=lambda: NOW + HOUR)
+    assert now_of(into).pipeline_stage == "agendado"
+    unmerge_leads(record=record, now=NOW + 2 * HOUR)
+    assert (now_of(into).pipeline_stage, now_of(gone).pipeline_stage) == ("entrada", "agendado")
+    assert broken() == {}
+
+
+def test_undo_keeps_a_stage_that_the_lead_reaches_by_itself() -> None:
+    broker = a_broker()
+    into, gone = a_lead(broker, name=""), a_lead(broker)
+    record = merge_leads(into=into, from_=gone, now=NOW)
+    edit_lead(lead=into, now=NOW + HOUR, by=None, name="Ana Rojas")
+    unmerge_leads(record=record, now=NOW + 2 * HOUR)
+    assert now_of(into).pipeline_stage == "perfilamiento"
+
+
+def test_undo_gives_a_missed_meeting_back_to_who_missed_it() -> None:
+    broker = a_broker()
+    agent = a_user(broker)
+    into, gone = a_lead(broker, assigned_to=agent), a_lead(broker, assigned_to=agent)
+    book(into, NOW, starts_at=NOW + 3 * DAY)
+    meeting = book(gone, NOW, starts_at=NOW + HOUR)
+    record = merge_leads(into=into, from_=gone, now=NOW)
+    miss_appointment(appointment=Appointment.objects.get(pk=meeting.pk), now=NOW + 2 * HOUR)
+    assert now_of(into).booking_count == 1
+    unmerge_leads(record=record, now=NOW + 3 * HOUR)
+    assert (now_of(into).booking_count, now_of(gone).booking_count) == (1, 0)
+
+
+def test_undo_leaves_who_opted_out_meanwhile_opted_out_as_both() -> None:
+    broker = a_broker()
+    into, gone = a_lead(broker), a_lead(broker)
+    record = merge_leads(into=into, from_=gone, now=NOW)
+    said = {"kind": "revoked", "source": "keyword", "address": gone.phone, "now": NOW + HOUR}
+    record_permission(broker=broker, lead=now_of(into), **said)
+    unmerge_leads(record=record, now=NOW + 2 * HOUR)
+    assert [now_of(lead).opted_out_at for lead in (into, gone)] == [NOW + HOUR, NOW + HOUR]
+    assert [now_of(lead).score_components["opted_out"] for lead in (into, gone)] == [-30, -30]

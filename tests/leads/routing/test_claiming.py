@@ -74,6 +74,14 @@ def test_who_was_not_offered_a_lead_cannot_claim_it(broker: Broker, agents: list
     assert refusal(a_lead(broker), a_user(broker, "x"))[0] == "not_offered"
 
 
+def test_whoever_has_as_many_as_they_may_claims_no_more(broker: Broker, agents: list[User]) -> None:
+    """Both were offered while there was room."""
+    leads = [an_offered_lead(broker, *agents, max_open=1), a_lead(broker)]
+    claim_lead(lead=leads[0], by=agents[0], now=NOW)
+    assert refusal(leads[1], agents[0])[0] == "full"
+    assert claim_lead(lead=leads[1], by=agents[1], now=NOW).assigned_to == agents[1]
+
+
 def test_lead_that_a_person_gave_away_cannot_be_claimed(broker: Broker, agents: list[User], colleague: User) -> None:
     lead = an_offered_lead(broker, *agents)
     assign_lead(lead=lead, to=colleague, now=NOW, cause="person")

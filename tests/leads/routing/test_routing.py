@@ -156,6 +156,15 @@ def test_most_open_leads_are_never_exceeded(broker: Broker) -> None:
     assert shares(broker) == {"Agent 1": 3, "Agent 2": 3, "": 3}
 
 
+def test_default_agent_who_is_absent_gets_nothing_and_the_admin_is_told(broker: Broker, admin: User) -> None:
+    boss = a_user(broker, "boss", first_name="Boss")
+    set_routing(broker, default_agent=boss)
+    Absence.objects.create(broker=broker, agent=boss, starts_at=NOW - DAY, ends_at=NOW + DAY)
+    lead = a_lead(broker)
+    assert (who_has(lead), Task.objects.get(lead=lead).assignee) == (None, admin)
+    assert who_has(a_lead(broker, now=NOW + DAY)) == boss
+
+
 def test_default_agent_gets_what_no_rule_takes(broker: Broker) -> None:
     one, boss = some_agents(broker, 2)
     set_routing(broker, default_agent=boss)

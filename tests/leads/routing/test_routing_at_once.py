@@ -54,6 +54,15 @@ def test_file_and_arrivals_at_once_share_turns(tmp_path: Path) -> None:
     assert shares(broker) == {f"Agent {number}": 15 for number in range(1, 5)}
 
 
+def test_claims_at_once_keep_the_most_open_leads() -> None:
+    broker = a_broker()
+    [agent] = some_agents(broker, 1)
+    leads = [an_offered_lead(broker, agent, max_open=2), *[a_lead(broker) for _ in range(5)]]
+    said = together(*[lambda lead=lead: claim_lead(lead=lead, by=agent, now=NOW) for lead in leads])
+    assert Counter(str(one) for one in said)["full"] == 4
+    assert shares(broker) == {"Agent 1": 2, "": 4}
+
+
 def test_of_several_who_claim_one_gets_it() -> None:
     broker = a_broker()
     agents = some_agents(broker, 4)

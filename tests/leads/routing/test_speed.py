@@ -10,14 +10,15 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from brokers.models import Broker, OutboxEvent, Role, User
-from leads.actions import delete_lead, routing_settings
+from leads.actions import claim_lead, delete_lead, routing_settings
 from leads.actions.speed import end_due_clocks, start_clock
+from leads.actions.unclaimed import pass_on_unclaimed
 from leads.hours import time_to_first_touch
 from leads.importer.writing import import_leads
 from leads.models import Lead, Notice, SpeedClock, Task
 from leads.touches import with_touch_seconds
 from tests.building import DAY, HOUR, NOW, a_broker, a_lead, a_user, broken, now_of, some_leads
-from tests.leads.routing.offices import a_rule, history, set_routing, some_agents, who_has
+from tests.leads.routing.offices import a_rule, history, outcomes, set_routing, some_agents, who_has
 
 pytestmark = pytest.mark.django_db
 LIMIT = timedelta(minutes=5)
@@ -227,3 +228,34 @@ def test_touch_times_are_of_that_period_and_brokerage(broker: Broker, other_brok
     a_lead(other_broker)
     rows = with_touch_seconds(Lead.objects.all(), broker=broker, since=NOW, until=NOW + DAY)
     assert ([row.pk for row in rows], early.pk == inside.pk) == ([inside.pk], False)
+
+
+def test_escalated_lead_may_be_offered_to_others_who_may_claim_it(broker: Broker, boss: User) -> None:
+    """Until somebody else claims it, it stays with whoever has it."""
+    set_routing(broker, reassigns=True)
+    one, two = some_agents(broker, 2)
+    a_rule(broker, one, two, strategy="first_to_claim")
+    lead = a_lead(broker, assigned_to=one)
+    sweep(broker)
+    assert (who_has(lead), outcomes(lead)) == (one, {"Agent 2": ""})
+    claim_lead(lead=lead, by=two, now=NOW + LIMIT)
+    assert history(lead)[1:] == [(one, two, "claim", "rule 1")]
+
+
+def test_escalated_lead_that_nobody_claims_goes_to_somebody_else(broker: Broker, boss: User) -> None:
+    set_routing(broker, reassigns=True)
+    one, two = some_agents(broker, 2)
+    a_rule(broker, one, two, strategy="first_to_claim")
+    lead = a_lead(broker, assigned_to=one)
+    sweep(broker)
+    pass_on_unclaimed(broker=broker, now=NOW + HOUR)
+    assert history(lead)[1:] == [(one, two, "fallback", "rule 1")]
+
+
+def test_escalated_lead_that_may_be_claimed_still_is_offered_once(broker: Broker, boss: User) -> None:
+    """Five minutes until the first touch, ten to claim: what the settings are unless told otherwise."""
+    set_routing(broker, reassigns=True)
+    a_rule(broker, *some_agents(broker, 2), strategy="first_to_claim")
+    lead = a_lead(broker)
+    sweep(broker)
+    assert (clock_of(lead).outcome, outcomes(lead)) == ("escalated", {"Agent 1": "", "Agent 2": ""})
