@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from brokers.models import Broker, User
 from brokers.refusal import Refused
+from leads.families import survivor_id
 from leads.models import Lead
 from messaging.phone import answer_as_lead, leads_with_messages, phone_of
 from messaging.preferences import BUTTONS, choices_of, question, save_choices, turn_off_everything
@@ -83,7 +84,7 @@ def _language_of(request: HttpRequest, link: Link, broker: Broker) -> str:
     """The one they switched to, else the lead's, else the brokerage's."""
     if (chosen := request.GET.get("lang")) in dict(settings.LANGUAGES):
         return str(chosen)
-    spoken = Lead.objects.filter(pk=link.lead_id, broker=broker).values_list("language", flat=True).first()
+    spoken = Lead.objects.filter(pk=survivor_id(link.lead_id), broker=broker).values_list("language", flat=True).first()
     return spoken or broker.language
 
 
