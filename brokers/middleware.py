@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 
@@ -15,14 +15,3 @@ def brokerage_time(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
             return get_response(request)
 
     return on_their_clock
-
-
-def storable_queries(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Refuses a query with a NUL, which no column can hold: filters of lists hand what is asked for to the database."""
-
-    def without_nul(request: HttpRequest) -> HttpResponse:
-        if "%00" in request.META.get("QUERY_STRING", ""):
-            return HttpResponseBadRequest()
-        return get_response(request)
-
-    return without_nul
