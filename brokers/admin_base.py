@@ -24,11 +24,12 @@ from django.utils.translation import gettext_lazy as _
 
 from brokers.models import User
 from brokers.refusal import Refused
+from brokers.storing import JSONText
 
 BROKER = "broker"
 FORM_FIELDS: dict[type[models.Field], dict[str, Any]] = {
     models.URLField: {"assume_scheme": "https"},
-    models.JSONField: {"widget": AdminTextareaWidget(attrs={"rows": 3})},
+    models.JSONField: {"form_class": JSONText, "widget": AdminTextareaWidget(attrs={"rows": 3})},
 }
 
 
