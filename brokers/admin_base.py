@@ -24,7 +24,7 @@ from django.utils.translation import gettext_lazy as _
 
 from brokers.models import User
 from brokers.refusal import Refused
-from brokers.storing import JSONText
+from brokers.storing import JSONText, keep_years
 
 BROKER = "broker"
 FORM_FIELDS: dict[type[models.Field], dict[str, Any]] = {
@@ -90,7 +90,7 @@ class SearchedChoice(AutocompleteSelect):
 
 
 class ScopedChoices:
-    """Fields of forms that point at other rows offer, and accept, visible ones only."""
+    """Fields of forms that point at other rows offer, and accept, visible ones only; moments are of our time."""
 
     admin_site: admin.AdminSite
 
@@ -99,6 +99,11 @@ class ScopedChoices:
             kwargs["widget"] = SearchedChoice(db_field, self.admin_site)
         kwargs["queryset"] = visible_rows(self.admin_site, db_field.remote_field.model, request)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        keep_years(field)
+        return field
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         kwargs["queryset"] = visible_rows(self.admin_site, db_field.remote_field.model, request)

@@ -1,10 +1,15 @@
 """What people write, kept away from the database where that cannot hold it."""
 
+from datetime import date
 from math import isfinite
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
+from django.utils.translation import gettext as _
+
+FIRST_YEAR, LAST_YEAR = 2000, 2200
 
 
 def is_storable(value: Any) -> bool:
@@ -36,3 +41,16 @@ class JSONText(forms.JSONField):
             return given if is_storable(given) else InvalidJSONInput(data)
         except (ValueError, RecursionError):
             return InvalidJSONInput(data)
+
+
+def check_year(moment: date) -> None:
+    """Near the ends of what a date can hold, another time zone or a day more makes it one that cannot be read again."""
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        says = _("year=%(year)d is not allowed; use one from %(first)d to %(last)d")
+        raise ValidationError(says % {"year": moment.year, "first": FIRST_YEAR, "last": LAST_YEAR}, code="year_invalid")
+
+
+def keep_years(field: forms.Field | None) -> None:
+    """Let a field of days or moments take those of our time only."""
+    if isinstance(field, forms.DateField | forms.DateTimeField | forms.SplitDateTimeField):
+        field.validators = [*field.validators, check_year]
