@@ -11,9 +11,10 @@ from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import flatten_fieldsets, unquote
 from django.contrib.admin.widgets import AdminTextareaWidget, AutocompleteSelect
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.core.paginator import Paginator
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
@@ -271,6 +272,19 @@ class TenantAdmin(ScopedChoices, admin.ModelAdmin):
 
     def now(self) -> datetime:
         return timezone.now()
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Ticks that are no ids of rows are nobody's; Django would hand them to the database."""
+        if not all(map(self._may_be_id, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+            raise Http404
+        return super().changelist_view(request, *args, **kwargs)
+
+    def _may_be_id(self, ticked: str) -> bool:
+        try:
+            self.opts.pk.to_python(ticked)
+        except ValidationError:
+            return False
+        return True
 
     # Pages of their own under a row.
 

@@ -185,3 +185,9 @@ def test_json_that_cannot_be_stored_is_refused_at_its_field(browser: Client, aur
 
 def test_tags_that_cannot_be_stored_are_refused_at_their_field(browser: Client, aurora: Brokerage) -> None:
     assert list(errors(edit(browser, aurora.lead, tags="vip, a\x00b"))) == ["tags"]
+
+
+@pytest.mark.parametrize("ticked", ["abc", "\x00", "1.5", ""])
+def test_ticked_row_that_is_no_lead_is_not_found(browser: Client, ticked: str) -> None:
+    data = {"action": "move_chosen", "_selected_action": ticked}
+    assert browser.post(admin_url(Lead, "changelist"), data).status_code == 404
