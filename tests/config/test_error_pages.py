@@ -1,4 +1,4 @@
-"""What people see who ask for what is not there, or not theirs, or where something broke: our page, in their language."""
+"""What people see who ask for what is not there, or not theirs, or where something broke: our page, their language."""
 
 import pytest
 from django.template.loader import render_to_string
