@@ -32,6 +32,8 @@ BEFORE_BOOKED = (Stage.ENTRADA, Stage.PERFILAMIENTO, Stage.CALIFICACION, Stage.S
 BOOKABLE = (AppointmentStatus.PROPOSED, AppointmentStatus.CANCELLED)
 OVERLAP = "appointment_no_overlap"
 A_MOMENT = timedelta(minutes=1)
+# More is a wrong day or year, and would close the agent's calendar until then.
+LONGEST = timedelta(days=1)
 TITLES = {
     AppointmentStatus.CANCELLED: gettext_noop("%(lead)s called off the meeting of %(when)s: offer another time"),
     AppointmentStatus.NO_SHOW: gettext_noop("%(lead)s did not come to the meeting of %(when)s: get in touch"),
@@ -92,7 +94,7 @@ def book_appointment(
     """Fix the time of a meeting, at any hour; the lead moves on to agendado where the pipeline has it so.
 
     `by` is the person of the brokerage who books, None the lead. Raises SlotTaken, or Refused `not_open`,
-    `time_invalid` or `no_agent`.
+    `time_invalid`, `lead_gone` or `no_agent`.
     """
     lead, row = _both(appointment)
     if _is_at(row, starts_at, ends_at):
@@ -114,7 +116,7 @@ def move_appointment(
 ) -> Appointment:
     """Another time for a meeting that has not begun; it waits to be confirmed again.
 
-    Raises SlotTaken, or Refused `not_open` or `time_invalid`.
+    Raises SlotTaken, or Refused `not_open`, `time_invalid` or `lead_gone`.
     """
     lead, row = _both(appointment)
     if _is_at(row, starts_at, ends_at):
@@ -215,6 +217,10 @@ def _check_slot(row: Appointment, starts_at: datetime, ends_at: datetime, now: d
         raise Refused("no_agent", _("Nobody is assigned to this meeting."))
     if not now < starts_at < ends_at:
         raise Refused("time_invalid", _("A meeting must lie in the future and start before it ends."))
+    if ends_at - starts_at > LONGEST:
+        raise Refused("time_invalid", _("A meeting may last a day at most; look at the day on which it ends."))
+    if row.lead.deleted_at is not None:
+        raise Refused("lead_gone", _("This lead has been deleted already."))
 
 
 def _check_live(row: Appointment, now: datetime) -> None:

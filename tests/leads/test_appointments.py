@@ -15,6 +15,7 @@ from leads.actions import (
     choose_slot,
     complete_appointment,
     confirm_appointment,
+    delete_lead,
     edit_lead,
     miss_appointment,
     move_appointment,
@@ -174,6 +175,19 @@ def test_what_was_said_of_a_meeting_stays(lead: Lead) -> None:
     assert reason_of(cancel_appointment, appointment=meeting, now=AFTER) == "not_open"
     times = {"starts_at": STARTS + DAY, "ends_at": AFTER + DAY}
     assert reason_of(book_appointment, appointment=meeting, now=AFTER, **times) == "not_open"
+
+
+def test_meeting_lasts_a_day_at_most(lead: Lead) -> None:
+    meeting = propose_appointment(lead=lead, now=NOW)
+    times = {"starts_at": STARTS, "ends_at": STARTS + DAY + HOUR}
+    assert reason_of(book_appointment, appointment=meeting, now=NOW, **times) == "time_invalid"
+
+
+def test_nobody_meets_a_lead_that_was_deleted(lead: Lead) -> None:
+    meeting = propose_appointment(lead=lead, now=NOW)
+    delete_lead(lead=lead, now=NOW)
+    times = {"starts_at": STARTS, "ends_at": AFTER}
+    assert reason_of(book_appointment, appointment=meeting, now=NOW, **times) == "lead_gone"
 
 
 def test_time_that_overlaps_is_refused_by_the_database_with_the_next_free_ones(broker: Broker, agent: User) -> None:
