@@ -11,9 +11,10 @@ from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import flatten_fieldsets, unquote
-from django.contrib.admin.widgets import AdminTextareaWidget
-from django.core.exceptions import FieldDoesNotExist
+from django.contrib.admin.widgets import AdminTextareaWidget, AutocompleteSelect
+from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.core.paginator import Paginator
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
@@ -24,11 +25,12 @@ from django.utils.translation import gettext_lazy as _
 
 from brokers.models import User
 from brokers.refusal import Refused
+from brokers.storing import JSONText, keep_years
 
 BROKER = "broker"
 FORM_FIELDS: dict[type[models.Field], dict[str, Any]] = {
     models.URLField: {"assume_scheme": "https"},
-    models.JSONField: {"widget": AdminTextareaWidget(attrs={"rows": 3})},
+    models.JSONField: {"form_class": JSONText, "widget": AdminTextareaWidget(attrs={"rows": 3})},
 }
 
 
@@ -81,14 +83,28 @@ class ScopedRelatedFilter(admin.RelatedFieldListFilter):
         return [(row.pk, str(row)) for row in rows[: self.offered]]
 
 
+class SearchedChoice(AutocompleteSelect):
+    """Shows a refused form again whatever was posted; Django's own asks the database for it."""
+
+    def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
+        return super().optgroups(name, [one for one in value if str(one).isdecimal()], attr)
+
+
 class ScopedChoices:
-    """Fields of forms that point at other rows offer, and accept, visible ones only."""
+    """Fields of forms that point at other rows offer, and accept, visible ones only; moments are of our time."""
 
     admin_site: admin.AdminSite
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):  # type: ignore[attr-defined]
+            kwargs["widget"] = SearchedChoice(db_field, self.admin_site)
         kwargs["queryset"] = visible_rows(self.admin_site, db_field.remote_field.model, request)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        keep_years(field)
+        return field
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         kwargs["queryset"] = visible_rows(self.admin_site, db_field.remote_field.model, request)
@@ -256,6 +272,19 @@ class TenantAdmin(ScopedChoices, admin.ModelAdmin):
 
     def now(self) -> datetime:
         return timezone.now()
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Ticks that are no ids of rows are nobody's; Django would hand them to the database."""
+        if not all(map(self._may_be_id, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+            raise Http404
+        return super().changelist_view(request, *args, **kwargs)
+
+    def _may_be_id(self, ticked: str) -> bool:
+        try:
+            self.opts.pk.to_python(ticked)
+        except ValidationError:
+            return False
+        return True
 
     # Pages of their own under a row.
 

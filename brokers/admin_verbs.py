@@ -15,6 +15,7 @@ from django.urls import path, reverse
 from brokers.admin_base import TenantAdmin, who
 from brokers.models import User
 from brokers.refusal import Refused
+from brokers.storing import keep_years
 
 
 class VerbForm(forms.Form):
@@ -23,6 +24,8 @@ class VerbForm(forms.Form):
     def __init__(self, *args: Any, row: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.row = row
+        for field in self.fields.values():
+            keep_years(field)
 
 
 def _nothing(row: Any, now: datetime) -> list[str]:

@@ -18,6 +18,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from brokers.refusal import Refused
+from brokers.storing import is_storable
 from leads.models import Lead, Qualification, Stage, Status, Treatment
 
 ClauseBuilder = Callable[[str, Any, datetime], Q]
@@ -78,6 +79,10 @@ def _isnull(column: str) -> ClauseBuilder:
     return lambda prefix, value, now: Q(**{f"{prefix}{column}__isnull": value})
 
 
+def _is_text(item: Any) -> bool:
+    return isinstance(item, str) and item != "" and is_storable(item)
+
+
 class TextListField(forms.Field):
     """A list of texts; one text counts as a list of one."""
 
@@ -90,7 +95,7 @@ class TextListField(forms.Field):
         if value in (None, "", []):
             return []
         items = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-        if not isinstance(items, list | tuple) or not all(isinstance(item, str) and item for item in items):
+        if not isinstance(items, list | tuple) or not all(map(_is_text, items)):
             raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
         return list(items)
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
 from django.db.models import Q, QuerySet
 from django.utils.functional import Promise
+
+from brokers.storing import FIRST_YEAR, LAST_YEAR
 
 Text = str | Promise
 
@@ -25,7 +27,9 @@ class Before(NamedTuple):
         moment = datetime.fromisoformat(at)
         if moment.tzinfo is None:
             raise ValueError("the moment has no zone")
-        return cls(moment, kind, int(number))
+        if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+            raise ValueError("nothing happened then")
+        return cls(moment.astimezone(UTC), kind, int(number))
 
     def __str__(self) -> str:
         return f"{self.at.isoformat()}~{self.kind}~{self.id}"

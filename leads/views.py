@@ -154,9 +154,9 @@ def _choose(appointment: Appointment, request: HttpRequest) -> str:
     starts_at = page.moment_of(request.POST.get("slot", ""))
     if starts_at is None:
         raise Refused("time_missing", _("Choose one of the times."))
-    was_live = appointment.is_live
+    is_move = appointment.is_live and appointment.starts_at != starts_at
     choose_slot(appointment=appointment, starts_at=starts_at, now=timezone.now())
-    return "moved" if was_live else "booked"
+    return "moved" if is_move else "booked"
 
 
 def _confirm(appointment: Appointment, request: HttpRequest) -> str:

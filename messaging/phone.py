@@ -19,9 +19,12 @@ from messaging.mail import linked
 from messaging.models import ACCEPTED, ChannelAccount, Direction, Message, MessageStatus, WebhookEvent
 from messaging.policy import address_of
 from messaging.providers import adapter_for
+from messaging.storable import storable_text
 from templates_app.models import Channel
 
 TABS = (Channel.TELEGRAM, Channel.WHATSAPP, Channel.EMAIL, Channel.CALL)
+# Those on which a lead writes back.
+WRITTEN = frozenset(TABS) - {Channel.CALL}
 SHOWN_MESSAGES = 100
 LISTED_LEADS = 50
 # Messages that reached the phone, and every call.
@@ -63,7 +66,7 @@ class Phone:
 
     @property
     def can_answer(self) -> bool:
-        return self.account is not None and bool(self.current.address) and self.current.channel != Channel.CALL
+        return self.account is not None and bool(self.current.address) and self.current.channel in WRITTEN
 
     @property
     def is_cut(self) -> bool:
@@ -97,9 +100,10 @@ def answer_as_lead(*, lead: Lead, channel: str, text: str, form_id: UUID, now: d
     The same text from the same form is the same event, so a second click changes nothing. Raises Refused
     `no_sandbox_account`, `no_address` or `empty`.
     """
-    account, address = _sandbox_account(lead, channel), address_of(lead, channel)
+    account = _sandbox_account(lead, channel) if channel in WRITTEN else None
     if account is None:
         raise Refused("no_sandbox_account", _("This channel is not on the sandbox."))
+    address, text = address_of(lead, channel), storable_text(text)
     if not address:
         raise Refused("no_address", _("This lead has no address on this channel."))
     if not text.strip():

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from brokers.models import Broker, User
 from brokers.refusal import Refused
+from leads.families import survivor_id
 from leads.links import chosen_language
 from leads.models import Lead
 from messaging.phone import answer_as_lead, leads_with_messages, phone_of
@@ -78,7 +79,9 @@ def _link_of(token: str) -> tuple[Link | None, Broker | None]:
 
 
 def _language_of(request: HttpRequest, link: Link, broker: Broker) -> str:
-    spoken = Lead.objects.filter(pk=link.lead_id, broker=broker).values_list("language", flat=True).first()
+    """The one they switched to, else the lead's, else the brokerage's."""
+    lead = Lead.objects.filter(pk=survivor_id(link.lead_id), broker=broker)
+    spoken = lead.values_list("language", flat=True).first()
     return chosen_language(request.GET) or spoken or broker.language
 
 

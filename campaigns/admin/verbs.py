@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from brokers.admin_verbs import Verb, VerbForm
 from brokers.refusal import Refused
+from brokers.storing import JSONText
 from campaigns.actions import (
     ResumePolicy,
     activate,
@@ -53,7 +54,7 @@ class EnrolForm(VerbForm):
     leads = forms.CharField(
         label=gettext_lazy("Leads"), required=False, help_text=gettext_lazy("Their numbers, such as 12, 15, 31")
     )
-    condition = forms.JSONField(
+    condition = JSONText(
         label=gettext_lazy("Or all leads with"),
         required=False,
         help_text=gettext_lazy('A condition such as {"score_min": 40}'),

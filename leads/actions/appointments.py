@@ -32,6 +32,8 @@ BEFORE_BOOKED = (Stage.ENTRADA, Stage.PERFILAMIENTO, Stage.CALIFICACION, Stage.S
 BOOKABLE = (AppointmentStatus.PROPOSED, AppointmentStatus.CANCELLED)
 OVERLAP = "appointment_no_overlap"
 A_MOMENT = timedelta(minutes=1)
+# More is a wrong day or year, and would close the agent's calendar until then.
+LONGEST = timedelta(days=1)
 TITLES = {
     AppointmentStatus.CANCELLED: gettext_noop("%(lead)s called off the meeting of %(when)s: offer another time"),
     AppointmentStatus.NO_SHOW: gettext_noop("%(lead)s did not come to the meeting of %(when)s: get in touch"),
@@ -218,10 +220,12 @@ def _is_at(row: Appointment, starts_at: datetime, ends_at: datetime) -> bool:
 def _check_slot(row: Appointment, starts_at: datetime, ends_at: datetime, now: datetime) -> None:
     if row.agent_id is None:
         raise Refused("no_agent", _("Nobody is assigned to this meeting."))
-    if row.lead.deleted_at is not None:
-        raise Refused("lead_gone", _("This lead has been deleted already."))
     if not now < starts_at < ends_at:
         raise Refused("time_invalid", _("A meeting must lie in the future and start before it ends."))
+    if ends_at - starts_at > LONGEST:
+        raise Refused("time_invalid", _("A meeting may last a day at most; look at the day on which it ends."))
+    if row.lead.deleted_at is not None:
+        raise Refused("lead_gone", _("This lead has been deleted already."))
 
 
 def _check_live(row: Appointment, now: datetime) -> None:

@@ -59,6 +59,7 @@ EDITABLE = {
     "timezone",
 }
 LANGUAGES = ("", "es", "en")
+AMOUNTS = ("budget_amount", "income_amount", "debt_amount")
 SHAPES = {"metadata": dict, "tags": list}
 
 
@@ -223,6 +224,9 @@ def _checked(key: str, value: Any) -> Any:
         raise Refused("field_invalid", f"{key}={value!r}: {' '.join(error.messages)}") from error
     if key == "language" and cleaned not in LANGUAGES:
         raise Refused("field_invalid", f"{key}={value!r} is not allowed; use es, en or nothing")
+    if key in AMOUNTS and cleaned is not None and cleaned < 0:
+        message = _("%(field)s=%(value)s is not allowed; use 0 or more, or nothing")
+        raise Refused("field_invalid", message % {"field": key, "value": value})
     if not isinstance(cleaned, SHAPES.get(key, object)):
         raise Refused("field_invalid", f"{key}={value!r}: " + _("it has another form than expected"))
     return cleaned

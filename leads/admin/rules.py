@@ -58,7 +58,7 @@ class TiersField(forms.CharField):
     widget = forms.Textarea(attrs={"rows": 4, "cols": 30})
 
     def prepare_value(self, value: Any) -> Any:
-        return value if isinstance(value, str) else "\n".join(f"{least} = {points}" for least, points in value)
+        return value if isinstance(value, str) else "\n".join(f"{least} = {points}" for least, points in value or ())
 
     def clean(self, value: Any) -> Any:
         return [self._tier(line) for line in super().clean(value).splitlines() if line.strip()]

@@ -23,7 +23,7 @@ from leads.addresses import normalise_address
 from leads.admin.consent import CHANNEL_CHOICES, ConsentForm
 from leads.consents import ANY_CHANNEL
 from leads.models import ContactPermission, PermissionPurpose, Suppression
-from leads.suppression import NEW, REACH_NAMES, VERDICTS, Listed
+from leads.suppression import HEADER, INVALID, NEW, REACH_NAMES, VERDICTS, Listed
 
 REACH_CHOICES = list(REACH_NAMES.items())
 LONGEST_FILE = 2_000_000
@@ -50,6 +50,13 @@ def _tell_release(row: Suppression, now: datetime) -> list[str]:
         _("%(address)s leaves the list only by a consent of the person, with its proof.") % {"address": row.address},
         _("What took the permission back stays on record."),
     ]
+
+
+def _why_not(text: str, lines: list[Listed]) -> str:
+    """Of an address that was given alone, which is no heading, nor several lines."""
+    if len(lines) != 1 or lines[0].verdict == HEADER:
+        return f"{text}: {VERDICTS[INVALID]}"
+    return lines[0].fault or f"{lines[0].address}: {lines[0].explanation}"
 
 
 RELEASE = Verb(
@@ -185,10 +192,10 @@ class SuppressionAdmin(HasVerbs):
     def save_model(self, request: HttpRequest, obj: Suppression, form: Any, change: bool) -> None:
         given = {name: form.cleaned_data[name] for name in ("reach", "purpose", "source", "wording")}
         text = form.cleaned_data["address"]
-        [line] = suppress_addresses(broker=obj.broker, text=text, by=who(request), now=self.now(), **given)
-        if line.verdict != NEW:
-            raise Refused("address_invalid", line.fault or f"{line.address}: {line.explanation}")
-        rows = ContactPermission.objects.filter(broker=obj.broker, address=line.address)
+        lines = suppress_addresses(broker=obj.broker, text=text, by=who(request), now=self.now(), **given)
+        if [line.verdict for line in lines] != [NEW]:
+            raise Refused("address_invalid", _why_not(text, lines))
+        rows = ContactPermission.objects.filter(broker=obj.broker, address=lines[0].address)
         obj.pk = rows.latest("pk").pk
 
     def get_urls(self) -> list[Any]:

@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from brokers.admin_base import HistoryAdmin, TenantAdmin
 from brokers.models import Role, User
+from leads.models import Suppression
 from tests.brokers.admin_pages import admin_url, choice_fields, form_data, row_urls
 from tests.brokers.everything import Brokerage, room_models
 
@@ -275,3 +276,8 @@ def test_hardly_anything_is_deleted(rf: RequestFactory, aurora: Brokerage) -> No
         "Lead",
         "WorkingHours",
     }
+
+
+@pytest.mark.parametrize("query", ["?status=%00", "?source=%00", "?q=a%00b", "?%00=1"])
+def test_query_that_no_column_can_hold_is_a_bad_request(as_admin: Client, query: str) -> None:
+    assert as_admin.get(admin_url(Suppression, "changelist") + query).status_code == 400

@@ -125,6 +125,8 @@ def test_all_figures_take_twelve_queries(broker: Broker, count: int) -> None:
         (("--agent", "nobody"), "agent=nobody does not work at"),
         (("--from", "2026-03-05", "--to", "2026-03-05"), "must come after"),
         (("--within", "0"), "use whole days"),
+        (("--within", "99999999999"), "use whole days"),
+        (("--from", "2026-13-01"), "'2026-13-01' is not allowed; use a day such as 2026-03-01"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(broker: Broker, options: tuple[str, ...], says: str) -> None:

@@ -26,6 +26,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"language": "español"}, "field_invalid", "language='español'"),
     ({"language": "fr"}, "field_invalid", "language='fr'"),
     ({"budget_amount": "mucho"}, "field_invalid", "budget_amount='mucho'"),
+    ({"budget_amount": "-5"}, "field_invalid", "budget_amount=-5"),
     ({"metadata": ["x"]}, "field_invalid", "metadata=['x']"),
     ({"tags": "vip"}, "field_invalid", "tags='vip'"),
 ]

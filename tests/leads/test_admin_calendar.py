@@ -213,3 +213,25 @@ def test_meeting_is_moved_and_a_taken_time_is_refused(browser: Client, aurora: B
     answer = browser.post(admin_url(Appointment, "move", other.pk), times)
     assert "That time has just been taken; choose another one." in said(answer)
     assert Appointment.objects.get(pk=other.pk).sequence == 0
+
+
+YEARS = pytest.mark.parametrize("day", ["0001-01-01", "1999-12-31", "2201-01-01", "9999-12-31"])
+
+
+@YEARS
+def test_stretch_far_from_our_time_is_refused_with_the_years_that_are_allowed(
+    browser: Client, aurora: Brokerage, day: str
+) -> None:
+    """Such a one could be stored, and no page that reads it would open again."""
+    until = {"ends_at_0": "2126-11-05", "ends_at_1": "10:00"}
+    answer = with_row(browser, url_of(aurora), "hours-3", starts_at_0=day, starts_at_1="00:00", **until)
+    assert faults(answer)[0]["starts_at"] == [f"year={int(day[:4])} is not allowed; use one from 2000 to 2200"]
+
+
+@YEARS
+def test_meeting_far_from_our_time_is_refused(browser: Client, aurora: Brokerage, day: str) -> None:
+    """The engine could not reckon its reminders."""
+    meeting = propose_appointment(lead=aurora.lead, now=timezone.now())
+    times = {"starts_at": f"{day}T10:00", "ends_at": f"{day}T11:00"}
+    answer = browser.post(admin_url(Appointment, "book", meeting.pk), times)
+    assert list(answer.context["form"].errors) == ["starts_at", "ends_at"]

@@ -172,3 +172,22 @@ def test_no_list_counts_more_than_its_limit(browser: Client, aurora: Brokerage) 
     paginator = CappedPaginator(Lead.objects.order_by("id"), 50)
     paginator.limit = 1
     assert paginator.count == 1
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    ["[" * 3000, "1" * 5000, '{"a": NaN}', '{"a": 1e999}', r'{"a": "\u0000"}', r'{"\ud83d": 1}', r'{"a": ["\u0000"]}'],
+    ids=["deep", "long", "no number", "endless", "nul", "half a sign", "inside"],
+)
+def test_json_that_cannot_be_stored_is_refused_at_its_field(browser: Client, aurora: Brokerage, metadata: str) -> None:
+    assert list(errors(edit(browser, aurora.lead, metadata=metadata))) == ["metadata"]
+
+
+def test_tags_that_cannot_be_stored_are_refused_at_their_field(browser: Client, aurora: Brokerage) -> None:
+    assert list(errors(edit(browser, aurora.lead, tags="vip, a\x00b"))) == ["tags"]
+
+
+@pytest.mark.parametrize("ticked", ["abc", "\x00", "1.5", ""])
+def test_ticked_row_that_is_no_lead_is_not_found(browser: Client, ticked: str) -> None:
+    data = {"action": "move_chosen", "_selected_action": ticked}
+    assert browser.post(admin_url(Lead, "changelist"), data).status_code == 404

@@ -112,3 +112,8 @@ def test_wrong_rule_is_refused_at_its_field(
 
 def test_rules_of_another_brokerage_do_not_exist(browser: Client, aurora: Brokerage) -> None:
     assert browser.get(admin_url(Broker, "score_rules", Brokerage("boreal").broker.pk)).status_code == 404
+
+
+def test_form_without_its_tiers_is_shown_again(browser: Client, aurora: Brokerage) -> None:
+    answer = browser.post(page(aurora), {})
+    assert (answer.status_code, answer.context["form"].is_valid()) == (200, False)

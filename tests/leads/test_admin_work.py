@@ -33,6 +33,12 @@ def lead_of(aurora: Brokerage) -> Lead:
     return Lead.objects.get(pk=aurora.lead.pk)
 
 
+@pytest.mark.parametrize("lead", ["ana", "\x00", "1e400", "9" * 30])
+def test_lead_that_is_no_number_is_refused_at_its_field(browser: Client, lead: str) -> None:
+    answer = add(browser, Task, lead=lead, title="call", due_at_0="2126-11-05", due_at_1="10:00")
+    assert list(errors(answer)) == ["lead"]
+
+
 def test_task_is_given_to_the_leads_agent(browser: Client, aurora: Brokerage) -> None:
     answer = add(browser, Task, lead=aurora.lead.pk, title="call", due_at_0="2126-11-05", due_at_1="10:00")
     assert answer.status_code == 302

@@ -220,6 +220,19 @@ def test_what_was_said_of_a_meeting_stays(lead: Lead) -> None:
     assert reason_of(book_appointment, appointment=meeting, now=AFTER, **times) == "not_open"
 
 
+def test_meeting_lasts_a_day_at_most(lead: Lead) -> None:
+    meeting = propose_appointment(lead=lead, now=NOW)
+    times = {"starts_at": STARTS, "ends_at": STARTS + DAY + HOUR}
+    assert reason_of(book_appointment, appointment=meeting, now=NOW, **times) == "time_invalid"
+
+
+def test_nobody_meets_a_lead_that_was_deleted(lead: Lead) -> None:
+    meeting = propose_appointment(lead=lead, now=NOW)
+    delete_lead(lead=lead, now=NOW)
+    times = {"starts_at": STARTS, "ends_at": AFTER}
+    assert reason_of(book_appointment, appointment=meeting, now=NOW, **times) == "lead_gone"
+
+
 def test_time_that_overlaps_is_refused_by_the_database_with_the_next_free_ones(broker: Broker, agent: User) -> None:
     a_calendar(agent, slot_minutes=60, buffer_minutes=0)
     book(a_lead(broker, assigned_to=agent), NOW, starts_at=STARTS)

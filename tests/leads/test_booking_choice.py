@@ -141,6 +141,11 @@ def test_choosing_twice_books_once(lead: Lead, meeting: Appointment) -> None:
     assert (now_of(lead).booking_count, fresh.sequence, fresh.booked_at) == (1, 0, NOW)
 
 
+def test_second_click_does_not_say_that_it_was_moved(meeting: Appointment) -> None:
+    choose(meeting, TEN)
+    assert choose(meeting, TEN)["Location"] == f"/book/{meeting.token}/?done=booked"
+
+
 def test_time_that_is_taken_is_refused_with_the_next_free_ones(
     broker: Broker, agent: User, meeting: Appointment
 ) -> None:

@@ -165,6 +165,13 @@ def test_form_says_what_is_wrong(browser: Client, fields: dict[str, str], field:
     assert not ContactPermission.objects.exists()
 
 
+@pytest.mark.parametrize("text", ["zz", "Ana Pérez", "922334455\n922334456", "phone\n922334455", "\n;;\n,"])
+def test_what_is_no_single_address_is_said_with_its_text(browser: Client, text: str) -> None:
+    answer = saved(browser, admin_url(Suppression, "add"), address=text, reach="*", source="x")
+    assert errors(answer) == {"address": [f"{text.strip()}: is no address of this kind"]}
+    assert not ContactPermission.objects.exists()
+
+
 def test_form_says_that_an_address_is_on_the_list(browser: Client, broker: Broker, admin: User) -> None:
     suppress(broker, admin, "922334455", reach="*")
     answer = saved(browser, admin_url(Suppression, "add"), address="922334455", reach="*", source="x")

@@ -15,7 +15,7 @@ from messaging.base import Event
 from messaging.inbound import receive_event
 from messaging.links import StartLink
 from messaging.models import ChannelAccount, Message
-from messaging.unsubscribe import unsubscribe_url
+from messaging.unsubscribe import preferences_url, unsubscribe_url
 from tests.building import a_lead, a_user, now_of
 from tests.messages import a_message
 
@@ -69,6 +69,22 @@ def test_unsubscribe_link_of_a_merged_lead_binds_the_kept_one(client: Client, pa
     assert now_of(into).opted_out_at is not None
     said = ContactPermission.objects.filter(lead=into, kind="revoked").values_list("address", flat=True)
     assert {gone.email, into.email} <= set(said)
+
+
+def test_preferences_link_of_a_merged_lead_binds_the_kept_one(client: Client, pair: Pair) -> None:
+    into, gone = pair
+    url = preferences_url(broker_id=gone.broker_id, lead_id=gone.pk, channel="email", address=gone.email)
+    client.post(urlsplit(url).path, {"everything": "nothing"})
+    assert now_of(into).opted_out_at is not None
+    said = ContactPermission.objects.filter(lead=into, kind="revoked", purpose="all")
+    assert {gone.email, into.email} <= set(said.values_list("address", flat=True))
+
+
+def test_preferences_link_of_a_merged_lead_speaks_the_kept_ones_language(client: Client, pair: Pair) -> None:
+    into, gone = pair
+    Lead.objects.filter(pk=into.pk).update(language="en")
+    url = preferences_url(broker_id=gone.broker_id, lead_id=gone.pk, channel="email", address=gone.email)
+    assert "What may" in client.get(urlsplit(url).path).content.decode()
 
 
 def test_start_link_of_a_merged_lead_leads_to_the_kept_one(pair: Pair, bot: ChannelAccount, now: datetime) -> None:

@@ -230,7 +230,10 @@ def test_answer_of_a_shared_mailbox_is_that_of_the_phone_it_was_typed_on(
     ("data", "message"),
     [
         ({"text": "  "}, "Write something first."),
+        ({"text": "\x00"}, "Write something first."),
         ({"channel": "pigeon"}, "This channel is not on the sandbox."),
+        ({"channel": "a\x00"}, "This channel is not on the sandbox."),
+        ({"channel": "call"}, "This channel is not on the sandbox."),
         ({"form_id": "x"}, "This form is too old; please write it again."),
     ],
 )

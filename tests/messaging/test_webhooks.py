@@ -122,7 +122,7 @@ def test_unsigned_call_leaves_nothing(post: Post, lead: Lead, key: str) -> None:
     assert not WebhookEvent.objects.exists()
 
 
-@pytest.mark.parametrize(("provider", "token"), [("smtp", ""), ("sandbox", "x"), ("pigeon", "")])
+@pytest.mark.parametrize(("provider", "token"), [("smtp", ""), ("sandbox", "x"), ("pigeon", ""), ("smtp", "a\x00")])
 def test_wrong_address_is_no_door(client: Client, account: ChannelAccount, provider: str, token: str) -> None:
     url = reverse("messaging:webhook", args=[provider, token or account.webhook_token])
     assert client.post(url, headers={"X-Key": KEY}).status_code == 403

@@ -202,10 +202,18 @@ def test_page_of_a_lead_shows_the_timeline_and_a_way_to_what_is_older(browser: C
     assert ("asked-1." in text(older), older.context["timeline_older"]) == (True, "")
 
 
-@pytest.mark.parametrize("before", ["x", "~~", "2026-01-01~a~b", "2026-01-01T00:00:00~a~1"])
+@pytest.mark.parametrize(
+    "before", ["x", "~~", "2026-01-01~a~b", "2026-01-01T00:00:00~a~1", "0001-01-01T00:00:00+14:00~a~1"]
+)
 def test_timeline_bears_any_address(browser: Client, broker: Broker, before: str) -> None:
     answer = browser.get(page_of(a_lead(broker)), {"before": before})
     assert (answer.status_code, answer.context["timeline_before"]) == (200, None)
+
+
+def test_timeline_bears_a_zone_that_is_half_a_second_off(browser: Client, broker: Broker) -> None:
+    """Which no database reads."""
+    before = "2026-11-22T19:14:04+23:59:59.5~score~5"
+    assert browser.get(page_of(a_lead(broker)), {"before": before}).status_code == 200
 
 
 def test_timeline_says_what_leads_wrote_as_text(browser: Client, broker: Broker) -> None:
