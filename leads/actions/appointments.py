@@ -37,6 +37,9 @@ LONGEST = timedelta(days=1)
 TITLES = {
     AppointmentStatus.CANCELLED: gettext_noop("%(lead)s called off the meeting of %(when)s: offer another time"),
     AppointmentStatus.NO_SHOW: gettext_noop("%(lead)s did not come to the meeting of %(when)s: get in touch"),
+    AppointmentStatus.SCHEDULED: gettext_noop(
+        "%(lead)s was lost, but booked a meeting for %(when)s: take them up again"
+    ),
 }
 
 
@@ -106,6 +109,8 @@ def book_appointment(
     row = _fix(row, starts_at, ends_at, now, booked_at=now, sequence=F("sequence") + int(again))
     _stamp(lead, now, booking_count=F("booking_count") + 1, last_activity_at=now)
     _move_on(lead, BEFORE_BOOKED, Stage.AGENDADO, now, by)
+    if lead.pipeline_stage == Stage.PERDIDO and by is None:
+        _give_task(lead, _fresh(row), AppointmentStatus.SCHEDULED, now)
     after_fact_change(lead=lead, now=now, cause="appointment")
     return row
 

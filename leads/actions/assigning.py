@@ -83,10 +83,15 @@ def assign_leads(
     return len(chosen)
 
 
-def check_agents(broker_id: int, agents: Sequence[User]) -> None:
-    """Raises Refused `agent_foreign` or `agent_inactive`."""
+def check_at_home(broker_id: int, agents: Sequence[User]) -> None:
+    """Raises Refused `agent_foreign`."""
     if any(agent.broker_id != broker_id for agent in agents):
         raise Refused("agent_foreign", _("An agent can only be assigned leads of their own brokerage."))
+
+
+def check_agents(broker_id: int, agents: Sequence[User]) -> None:
+    """Raises Refused `agent_foreign` or `agent_inactive`."""
+    check_at_home(broker_id, agents)
     inactive = [str(agent) for agent in agents if not agent.is_active]
     if inactive:
         raise Refused("agent_inactive", _("%(agent)s does not work here any more.") % {"agent": inactive[0]})

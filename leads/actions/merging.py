@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, transaction
+from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from brokers.models import User
@@ -53,6 +54,7 @@ def _merge(into: Lead, from_: Lead, now: datetime, by: User | None) -> MergeReco
     Lead.objects.filter(pk=gone.pk).update(deleted_at=now, merged_into=kept, updated_at=now)
     Lead.objects.filter(pk=kept.pk).update(**united.values, updated_at=now)
     _hand(kept, gone.assigned_to_id if kept.assigned_to_id is None else kept.assigned_to_id, by, now)
+    newest = StageTransition.objects.filter(lead=kept).aggregate(id=Max("id"))["id"]
     _score(kept, now)
     return MergeRecord.objects.create(
         broker_id=kept.broker_id,
@@ -61,7 +63,9 @@ def _merge(into: Lead, from_: Lead, now: datetime, by: User | None) -> MergeReco
         by=by,
         at=now,
         moved={table: ids for moved in given for table, ids in moved.rows.items()},
-        before=_before(kept, united) | {key: value for moved in given for key, value in moved.before.items()},
+        before=_before(kept, united)
+        | {"newest_move": newest}
+        | {key: value for moved in given for key, value in moved.before.items()},
     )
 
 
@@ -70,8 +74,8 @@ def _hand(lead: Lead, to_id: int | None, by: User | None, now: datetime) -> None
 
 
 def _score(lead: Lead, now: datetime) -> None:
-    """A merge is no event of its own: it fires nothing and moves nobody on."""
-    settle(locked(lead), now=now, cause=Cause.CORRECTION, advances=False)
+    """The score is no event of its own and fires nothing; the lead goes on by what is known now, as at night."""
+    settle(locked(lead), now=now, cause=Cause.CORRECTION)
 
 
 def _locked_pair(one: Lead, other: Lead) -> tuple[Lead, Lead]:
@@ -144,16 +148,16 @@ def unmerge_leads(*, record: MergeRecord, now: datetime, by: User | None = None)
     _bring_back(gone, now)
     if kept.assigned_to_id == gone.assigned_to_id and current.before["assigned_to"] is None:
         _hand(kept, None, by, now)
-    _take_back(kept, current.at, now)
+    _take_back(kept, current.before["newest_move"], now)
     for lead in (kept, gone):
         _score(lead, now)
     MergeRecord.objects.filter(pk=current.pk).update(undone_at=now, undone_by=by)
     return MergeRecord.objects.get(pk=current.pk)
 
 
-def _take_back(kept: Lead, since: datetime, now: datetime) -> None:
+def _take_back(kept: Lead, newest_move: int, now: datetime) -> None:
     """Where the other lead's facts alone moved the one who was kept, and nobody else did since, this is undone too."""
-    moves = list(StageTransition.objects.filter(lead=kept, at__gt=since).order_by("id"))
+    moves = list(StageTransition.objects.filter(lead=kept, id__gt=newest_move).order_by("id"))
     if not moves or any(move.cause != Cause.AUTO for move in moves):
         return
     fresh = locked(kept)

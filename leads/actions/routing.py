@@ -6,7 +6,7 @@ is taken after the leads' own locks; so turns are fair and nobody gets one lead 
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 
 from brokers.models import Broker, User
 from brokers.refusal import Refused
-from leads.actions.assigning import Handing, hand_out
+from leads.actions.assigning import Handing, check_at_home, hand_out
 from leads.actions.offers import make_offers
 from leads.actions.telling import broker_admins, give_tasks, lead_lines, tell_outside, write_notices
 from leads.filters import LeadFilter
@@ -94,7 +94,11 @@ def preview_routing(
 
 @transaction.atomic
 def change_seats(*, rule: RoutingRule, seats: Sequence[RoutingAgent], gone: Sequence[RoutingAgent] = ()) -> None:
-    """Write these agents of a rule and take the others off; with other shares all turns begin anew."""
+    """Write these agents of a rule and take the others off; with other shares all turns begin anew.
+
+    Raises Refused `agent_foreign`.
+    """
+    check_at_home(rule.broker_id, [seat.agent for seat in seats])
     lock_routing(rule.broker_id)
     for seat in seats:
         seat.broker_id = rule.broker_id
@@ -139,7 +143,8 @@ def load_desks(settings: RoutingSettings, rules: Sequence[RoutingRule], now: dat
 
 def _agent(user: User, is_absent: bool, settings: RoutingSettings, now: datetime) -> Agent:
     own = getattr(user, "working_hours", None)
-    hours = own.window if own else settings.hours
+    office = settings.hours
+    hours = replace(own.window, holidays=office.holidays) if own else office
     works = is_at_work(now, hours, settings.broker.timezone)
     return Agent(user.pk, str(user), user.is_active, is_absent, works)
 

@@ -54,8 +54,9 @@ def _outcome(clock: SpeedClock, settings: RoutingSettings) -> str:
         return ClockOutcome.TOUCHED
     if settings.touch_within_minutes is None or not settings.broker.is_active:
         return ClockOutcome.OFF
-    is_wanted = lead.pipeline_stage in OPEN_STAGES and lead.treatment_type != Treatment.HOLD
-    return ClockOutcome.ESCALATED if lead.deleted_at is None and is_wanted else ClockOutcome.GONE
+    was_closed_since = lead.pipeline_stage not in OPEN_STAGES and lead.stage_entered_at >= since
+    is_wanted = lead.deleted_at is None and lead.treatment_type != Treatment.HOLD and not was_closed_since
+    return ClockOutcome.ESCALATED if is_wanted else ClockOutcome.GONE
 
 
 def _give_to_others(settings: RoutingSettings, leads: Sequence[Lead], now: datetime) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from django import forms
@@ -10,6 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from brokers.admin_base import TenantForm, who
+from brokers.refusal import Refused
 from leads.actions import EDITABLE, create_lead, delete_lead, edit_lead
 from leads.admin.assign import AssignmentInline, AssignsLeads
 from leads.admin.consent import CONSENT_VERBS, history_table, standing_table
@@ -20,7 +22,7 @@ from leads.admin.timeline import ShowsTimeline
 from leads.admin.vocabulary import VOCABULARY, PriorityFilter
 from leads.explaining import Part, explain_score
 from leads.filters import TextListField
-from leads.models import Lead
+from leads.models import Appointment, Lead
 from leads.priority import priority_of
 from leads.qualification import qualify_lead
 from leads.scoring import ScoreFacts
@@ -210,12 +212,17 @@ class LeadAdmin(MovesLeads, AssignsLeads, MergesLeads, ShowsTimeline):
     # A lead leaves the lists; its rows stay.
 
     def get_deleted_objects(self, objs: Iterable[Lead], request: HttpRequest) -> Any:
-        leads = [str(lead) for lead in objs]
-        return leads, {self.opts.verbose_name_plural: len(leads)}, set(), []
+        leads = list(objs)
+        meetings = Appointment.objects.live().filter(lead__in=leads, starts_at__gt=self.now()).count()
+        counts = {self.opts.verbose_name_plural: len(leads)}
+        if meetings:
+            counts[_("meetings that are called off without telling the lead")] = meetings
+        return [str(lead) for lead in leads], counts, set(), []
 
     def delete_model(self, request: HttpRequest, obj: Lead) -> None:
         delete_lead(lead=obj, now=self.now())
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Lead]) -> None:
         for lead in queryset:
-            delete_lead(lead=lead, now=self.now())
+            with suppress(Refused):  # somebody else deleted it meanwhile
+                delete_lead(lead=lead, now=self.now())

@@ -172,7 +172,10 @@ class SetsRules(HasVerbs, BrokerAdmin):
     def _preview(self, broker: Broker, rules: Mapping[str, Any]) -> list[str]:
         changed = checked_rules(broker, rules)
         seen = would_change(broker=broker, rules=replace(changed.rules), now=self.now(), most=LOOKED_AT)
-        return [_("Nothing is saved yet. Of the %(leads)d newest leads:") % {"leads": seen.leads}, *_told(seen)]
+        lines = [_("Nothing is saved yet. Of the %(leads)d newest leads:") % {"leads": seen.leads}, *_told(seen)]
+        if seen.scores:
+            lines.append(_("Their scores change: campaigns that begin at a score take in whoever reaches it by this."))
+        return lines
 
     def _save(self, request: HttpRequest, broker: Broker, rules: Mapping[str, Any]) -> HttpResponse:
         done = set_score_rules(broker=broker, now=self.now(), **rules)

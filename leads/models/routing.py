@@ -160,7 +160,8 @@ class RoutingAgent(TenantModel):
 
 
 class WorkingHours(TenantModel):
-    """When an agent takes leads, in the broker's time zone; without a row, in the broker's business hours."""
+    """When an agent takes leads, in the broker's time zone; without a row, in the broker's business hours. Public
+    holidays are the broker's."""
 
     agent = models.OneToOneField(User, models.CASCADE, related_name="working_hours", verbose_name=_("agent"))
     hours = models.JSONField(

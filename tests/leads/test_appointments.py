@@ -77,6 +77,13 @@ def test_booking_moves_who_is_before_it(broker: Broker, agent: User, start: str,
     assert stage_of(lead) == end
 
 
+def test_lost_lead_who_books_stays_lost_and_their_agent_gets_a_task(broker: Broker, agent: User) -> None:
+    lead = a_lead(broker, assigned_to=agent, stage="perdido", name="Rosa")
+    book(lead, NOW, starts_at=STARTS)
+    task = Task.objects.get(lead=lead)
+    assert (stage_of(lead), task.assignee, task.title.startswith("Rosa")) == ("perdido", agent, True)
+
+
 def test_who_books_is_who_moves(lead: Lead, agent: User) -> None:
     meeting = propose_appointment(lead=lead, now=NOW)
     book_appointment(appointment=meeting, starts_at=STARTS, ends_at=AFTER, now=NOW, by=agent)

@@ -9,7 +9,6 @@ from leads.actions import (
     edit_lead,
     merge_leads,
     miss_appointment,
-    recalculate_scores,
     record_inbound,
     record_permission,
     unmerge_leads,
@@ -225,13 +224,12 @@ def test_undo_is_refused_while_the_phone_is_anothers() -> None:
 
 
 def test_undo_takes_back_a_stage_that_the_other_leads_meeting_brought() -> None:
-    """The night moves who has a meeting ahead; the meeting goes back with its own lead."""
+    """The kept one goes on by it at once; the meeting goes back with its own lead."""
     broker = a_broker()
     agent = a_user(broker)
     into, gone = a_lead(broker, assigned_to=agent), a_lead(broker, assigned_to=agent)
     book(gone, NOW, starts_at=NOW + 2 * DAY)
     record = merge_leads(into=into, from_=gone, now=NOW)
-    recalculate_scores(broker=broker, clock=lambda: NOW + HOUR)
     assert now_of(into).pipeline_stage == "agendado"
     unmerge_leads(record=record, now=NOW + 2 * HOUR)
     assert (now_of(into).pipeline_stage, now_of(gone).pipeline_stage) == ("entrada", "agendado")

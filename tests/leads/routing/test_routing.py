@@ -1,6 +1,7 @@
 """Leads that arrive, by whichever way, go to agents by the broker's rules."""
 
 from collections import Counter
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,19 @@ def test_agent_gets_leads_in_their_working_hours_only(broker: Broker, hour: int,
     a_rule(broker, agents[0], at_work_only=True)
     a_rule(broker, agents[1], at_work_only=True)
     assert who_has(a_lead(broker, now=NOW + hour * HOUR)) == agents[expected]
+
+
+@pytest.mark.parametrize(("closed", "expected"), [(True, None), (False, 0)])
+def test_public_holidays_of_the_brokerage_are_free_whatever_hours_an_agent_has(
+    broker: Broker, closed: bool, expected: int | None
+) -> None:
+    """21 May is a holiday in Chile; in 2026 a Thursday."""
+    set_routing(broker, closed_on_holidays=closed)
+    agents = some_agents(broker, 1)
+    WorkingHours.objects.create(broker=broker, agent=agents[0], hours={"thu": ["00:00", "23:59"]})
+    a_rule(broker, agents[0], at_work_only=True)
+    lead = a_lead(broker, now=datetime(2026, 5, 21, 15, tzinfo=UTC))
+    assert who_has(lead) == (None if expected is None else agents[expected])
 
 
 def test_agents_without_hours_work_in_those_of_the_brokerage(broker: Broker) -> None:

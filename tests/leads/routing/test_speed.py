@@ -97,7 +97,7 @@ TOUCHED: list[Callable[[Lead], Any]] = [
 GONE: list[Callable[[Lead], Any]] = [
     lambda lead: delete_lead(lead=lead, now=NOW),
     lambda lead: Lead.objects.filter(pk=lead.pk).update(treatment_type="hold"),
-    lambda lead: Lead.objects.filter(pk=lead.pk).update(pipeline_stage="perdido"),
+    lambda lead: Lead.objects.filter(pk=lead.pk).update(pipeline_stage="perdido", stage_entered_at=NOW),
 ]
 OFF: list[Callable[[Lead], Any]] = [
     lambda lead: set_routing(lead.broker, touch_within_minutes=None),
@@ -112,6 +112,11 @@ OFF: list[Callable[[Lead], Any]] = [
         *((one, "gone") for one in GONE),
         *((one, "off") for one in OFF),
         (lambda lead: touch(lead, -DAY), "escalated"),
+        # Who was lost before, and asked again.
+        (
+            lambda lead: Lead.objects.filter(pk=lead.pk).update(pipeline_stage="perdido", stage_entered_at=NOW - DAY),
+            "escalated",
+        ),
         (lambda lead: Lead.objects.filter(pk=lead.pk).update(last_contacted_at=NOW), "escalated"),
     ],
 )
