@@ -22,6 +22,8 @@ MESSAGE_STATUS = {
     OutcomeKind.REFUSED_FOR_NOW: MessageStatus.FAILED,
     OutcomeKind.UNKNOWN: MessageStatus.UNKNOWN,
 }
+# After these no attempt is used up: no provider was asked, or the account is at fault and waits for its repair.
+EXCUSED = (CANCELLED, "not_configured")
 # The code of a message whose worker never came back.
 LEASE_OVER = "lease_over"
 
