@@ -29,6 +29,7 @@ from messaging.arrivals import follow_link, is_welcome, note_arrival, welcome
 from messaging.automatic import is_automatic_mail
 from messaging.base import Event
 from messaging.costs import late_cost
+from messaging.merged import locked_lead_of
 from messaging.models import ACCEPTED, ON_THE_WAY, ChannelAccount, Direction, Message, MessageStatus, WebhookEvent
 from messaging.policy import address_of
 from messaging.providers import adapter_for
@@ -120,6 +121,8 @@ def match_lead(account: ChannelAccount, event: Event) -> Lead:
     if lead is None and address:
         others = known_by(account.broker_id, ADDRESS_OF[account.channel], address)
         lead = present.filter(pk__in=others).order_by("id").first()
+    if lead is None and address:
+        lead = leads.order_by("id").first()  # a merge gave it to somebody while we waited for who had it
     if lead is None:
         message = _("No lead of this brokerage has the address %(address)s.")
         raise Refused("lead_unknown", message % {"address": address})
@@ -313,7 +316,7 @@ def _apply_status(account: ChannelAccount, stored: WebhookEvent, event: Event, n
     message = _ours(account, event).first()
     if message is None:
         raise Refused("message_unknown", event.provider_id or str(event.message_id))
-    lead = Lead.objects.select_for_update(no_key=True).get(pk=message.lead_id)
+    lead = locked_lead_of(message.pk)
     if not _claim(stored, now):
         return
     moves = {"status": event.status, "code": event.code, "provider_id": _provider_id(event)}
