@@ -59,9 +59,14 @@ def record_consent(
         "at": at,
         "address": address,
     }
-    holders: list[Lead | None] = [lead] if lead is not None else [*leads_with(broker, [address]).order_by("pk")]
+    holders: list[Lead | None] = [lead] if lead is not None else [*_locked_holders(broker, address)]
     for one in holders or [None]:
         record_permission(broker=broker, lead=one, now=now, **said)
+
+
+def _locked_holders(broker: Broker, address: str) -> QuerySet[Lead]:
+    """Of one that is merged in this moment the address alone is meant, and binds the other one with it."""
+    return leads_with(broker, [address]).select_for_update(no_key=True, of=("self",)).order_by("pk")
 
 
 def leads_with(broker: Broker, addresses: list[str]) -> QuerySet[Lead]:

@@ -44,7 +44,9 @@ def suppress_addresses(
         raise Refused("source_invalid", f"source={source!r}: " + _("say what this list is called"))
     lines = preview_suppression(broker=broker, text=text, reach=reach, purpose=purpose)
     said = {"kind": PermissionKind.REVOKED.value, "purpose": purpose, "source": source, "wording": wording}
-    for some in _slices([line for line in lines if line.verdict == NEW]):
+    new = [line for line in lines if line.verdict == NEW]
+    _lock_holders(broker, [line.address for line in new])
+    for some in _slices(new):
         _suppress(broker, some, REACHES[reach], said, by, now)
     return lines
 
@@ -63,6 +65,12 @@ def _suppress(
             for lead in holders.get(line.address, ()):
                 record_permission(lead=lead, now=now, **about)
     ContactPermission.objects.bulk_create(rows)
+
+
+def _lock_holders(broker: Broker, addresses: list[str]) -> None:
+    """All of them before anything is written, in the order of their ids as everybody does: a list has another order."""
+    ids = [pk for some in _slices(addresses) for pk in leads_with(broker, list(some)).values_list("pk", flat=True)]
+    list(Lead.objects.filter(pk__in=ids).select_for_update(no_key=True).order_by("pk").values_list("pk"))
 
 
 def _holders(broker: Broker, addresses: list[str]) -> dict[str, list[Lead]]:
