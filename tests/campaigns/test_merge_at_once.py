@@ -1,8 +1,10 @@
 """Merges beside the engine, beside each other and beside everybody who writes to the same leads."""
 
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -22,8 +24,22 @@ from messaging.base import Event
 from messaging.clock import VirtualClock
 from messaging.inbound import receive_event
 from messaging.models import ChannelAccount, Message
-from tests.building import NOW, a_broker, a_campaign, a_lead, broken, counting_account, enroll, message_step, some_leads
+from messaging.preferences import turn_off_everything
+from messaging.unsubscribe import Link, unsubscribe
+from tests.building import (
+    HOUR,
+    NOW,
+    a_broker,
+    a_campaign,
+    a_lead,
+    broken,
+    counting_account,
+    enroll,
+    message_step,
+    some_leads,
+)
 from tests.deadlocks import no_deadlock, report_what_happened
+from tests.messages import a_message
 from tests.peers.counting import WORDS, sends
 from tests.together import meanwhile, together
 
@@ -110,6 +126,69 @@ def test_message_that_waits_for_a_merge_is_the_kept_ones() -> None:
         merge_leads(into=into, from_=gone, now=NOW)
         begin(lambda: receive_event(account=account, event=event, payload={}, now=NOW))
     assert list(Message.objects.values_list("lead", flat=True)) == [into.pk]
+
+
+def test_message_that_waits_for_the_merge_that_gives_its_address_away_is_the_kept_ones() -> None:
+    broker = a_broker()
+    into, gone = a_lead(broker, email=""), a_lead(broker)
+    account = ChannelAccount.objects.get(broker=broker, channel="email")
+    event = Event(event_id="e1", kind="inbound", address=gone.email, text="Hola")
+    with meanwhile() as begin, transaction.atomic():
+        merge_leads(into=into, from_=gone, now=NOW)
+        begin(lambda: receive_event(account=account, event=event, payload={}, now=NOW))
+    assert list(Message.objects.values_list("lead", flat=True)) == [into.pk]
+
+
+def test_refusal_that_waits_for_a_merge_binds_the_kept_one() -> None:
+    """failures.md row 19: the provider says that they blocked us."""
+    broker = a_broker()
+    into, gone = a_lead(broker), a_lead(broker)
+    message = a_message(gone, status="sent", provider_id="p1")
+    event = Event(event_id="e1", kind="status", provider_id="p1", status="failed", code="blocked")
+    with meanwhile() as begin, transaction.atomic():
+        merge_leads(into=into, from_=gone, now=NOW)
+        begin(lambda: receive_event(account=message.account, event=event, payload={}, now=NOW))  # type: ignore[arg-type]
+    assert Message.objects.get().status == "failed"
+    assert list(into.permissions.values_list("kind", "channel")) == [("revoked", "telegram")]
+
+
+@pytest.mark.parametrize("choose", [unsubscribe, partial(turn_off_everything, level="nothing")])
+def test_link_that_waits_for_a_merge_binds_the_kept_one(choose: Callable[..., bool]) -> None:
+    """failures.md row 19."""
+    broker = a_broker()
+    into, gone = a_lead(broker), a_lead(broker)
+    link = Link(broker.pk, gone.pk, "email", gone.email)
+    with meanwhile() as begin, transaction.atomic():
+        merge_leads(into=into, from_=gone, now=NOW)
+        begin(lambda: choose(link=link, now=NOW))
+    assert Lead.objects.get(pk=into.pk).opted_out_at == NOW
+
+
+@pytest.mark.parametrize("policy", ["shift", "send", "skip"])
+def test_merge_and_resume_take_the_rows_of_a_campaign_in_one_order(policy: str) -> None:
+    """The merge ends the later of two rows and moves the earlier one; a resume meets the earlier one first."""
+    broker = a_broker()
+    into, gone = a_lead(broker), a_lead(broker)
+    campaign = a_campaign(broker, message_step(broker, delay_hours=1))
+    enroll(campaign, gone)
+    enroll(campaign, into, now=NOW + HOUR)
+    pause(campaign=campaign, now=NOW + HOUR)
+
+    def merge() -> None:
+        merge_leads(into=into, from_=gone, now=NOW + 2 * HOUR)
+        report_what_happened()
+
+    def go_on() -> None:
+        resume(campaign=campaign, policy=policy, now=NOW + 9 * HOUR)
+        report_what_happened()
+
+    with no_deadlock():
+        with meanwhile() as begin, transaction.atomic():
+            CampaignLog.objects.select_for_update(no_key=True).get(lead=into)
+            begin(merge)
+            begin(go_on)
+        report_what_happened()
+    assert (CampaignLog.objects.filter(lead=into).count(), broken()) == (2, {})
 
 
 @pytest.mark.timeout(300)
