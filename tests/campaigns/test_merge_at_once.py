@@ -14,11 +14,18 @@ from django.db import transaction
 
 from brokers.refusal import Refused
 from campaigns import engine
-from campaigns.actions import pause, resume, stop_enrollment
+from campaigns.actions import ResumePolicy, go_on_sending, pause, resume, stop_enrollment, stop_sending
 from campaigns.deciding import decide_batch, due_groups
 from campaigns.models import Campaign, CampaignLog, Enrollment
 from campaigns.settling import settle
-from leads.actions import create_task, merge_leads, receive_lead, record_permission, unmerge_leads
+from leads.actions import (
+    create_task,
+    merge_leads,
+    receive_lead,
+    record_permission,
+    suppress_addresses,
+    unmerge_leads,
+)
 from leads.models import Lead, MergeRecord
 from messaging.base import Event
 from messaging.clock import VirtualClock
@@ -32,6 +39,7 @@ from tests.building import (
     a_broker,
     a_campaign,
     a_lead,
+    an_admin,
     broken,
     counting_account,
     enroll,
@@ -164,6 +172,21 @@ def test_link_that_waits_for_a_merge_binds_the_kept_one(choose: Callable[..., bo
     assert Lead.objects.get(pk=into.pk).opted_out_at == NOW
 
 
+def test_lead_who_is_taken_in_in_the_moment_of_the_merge_is_not_contacted(sent_file: Path) -> None:
+    """Neither waits for the other; the enrolment stays with who is gone, and ends."""
+    broker = a_broker()
+    counting_account(broker, sent_file)
+    into, gone = a_lead(broker), a_lead(broker)
+    campaign = a_campaign(broker, message_step(broker))
+    with meanwhile() as begin, transaction.atomic():
+        enroll(campaign, gone)
+        begin(lambda: merge_leads(into=into, from_=gone, now=NOW))
+    assert broken() == {}
+    engine.run(clock=VirtualClock(NOW))
+    assert list(CampaignLog.objects.values_list("lead", "status", "reason")) == [(gone.pk, "skipped", "deleted")]
+    assert (sends(sent_file), broken()) == ([], {})
+
+
 @pytest.mark.parametrize("policy", ["shift", "send", "skip"])
 def test_merge_and_resume_take_the_rows_of_a_campaign_in_one_order(policy: str) -> None:
     """The merge ends the later of two rows and moves the earlier one; a resume meets the earlier one first."""
@@ -205,6 +228,7 @@ def test_merges_beside_engines_and_people_wait_for_nobody_and_break_nothing(
     campaigns = [a_campaign(broker, *steps, reentry_after_days=1, priority=n) for n in range(3)]
     clock, busy, events = VirtualClock(NOW), set[int](), count(1)
     telegram = ChannelAccount.objects.get(broker=broker, channel="telegram", provider="counting")
+    by = an_admin(broker)
 
     def present(chance: random.Random) -> Lead:
         return chance.choice(list(Lead.objects.present()))
@@ -230,7 +254,37 @@ def test_merges_beside_engines_and_people_wait_for_nobody_and_break_nothing(
 
     def stand_still(chance: random.Random) -> None:
         campaign = Campaign.objects.get(pk=chance.choice(campaigns).pk)
-        (pause if campaign.status == "active" else resume)(campaign=campaign, now=clock.now())
+        go_on = partial(resume, policy=chance.choice(ResumePolicy.values))
+        (pause if campaign.status == "active" else go_on)(campaign=campaign, now=clock.now())
+
+    def stand_still_all(chance: random.Random) -> None:
+        stop_sending(broker=broker, now=clock.now())
+        go_on_sending(broker=broker, now=clock.now())
+
+    def stop(chance: random.Random) -> None:
+        newest = list(Enrollment.objects.order_by("-id")[:10])
+        if newest:
+            stop_enrollment(enrollment=chance.choice(newest), now=clock.now())
+
+    def report(chance: random.Random) -> None:
+        newest = list(Message.objects.filter(direction="out", account=telegram).order_by("-id")[:10])
+        if newest:
+            status, code = chance.choice([("delivered", ""), ("read", ""), ("failed", "blocked")])
+            about = {"message_id": chance.choice(newest).pk, "status": status, "code": code}
+            event = Event(event_id=f"e{next(events)}", kind="status", **about)
+            assert receive_event(account=telegram, event=event, payload={}, now=clock.now()).error == ""
+
+    def leave(chance: random.Random) -> None:
+        lead = chance.choice(leads)
+        unsubscribe(link=Link(broker.pk, lead.pk, "email", lead.email), now=clock.now())
+
+    def object_to(chance: random.Random) -> None:
+        phones = "\n".join(lead.phone for lead in chance.sample(leads, 4))
+        said = {"reach": "phone", "purpose": "marketing", "source": "REPEP", "wording": ""}
+        suppress_addresses(broker=broker, text=phones, by=by, now=clock.now(), **said)
+
+    happenings = [merge, merge, part, part, part, take_in, take_in, hear, permit, permit, stand_still, stand_still]
+    happenings += [stand_still_all, stop, report, leave, object_to]
 
     def somebody(seed: int) -> object:
         busy.add(seed)
@@ -240,7 +294,7 @@ def test_merges_beside_engines_and_people_wait_for_nobody_and_break_nothing(
             try:
                 for _ in range(ROUNDS):
                     with suppress(Refused):
-                        chance.choice([merge, part, part, take_in, hear, permit, stand_still])(chance)
+                        chance.choice(happenings)(chance)
             finally:
                 busy.discard(seed)
             report_what_happened()
