@@ -13,7 +13,7 @@ from brokers.refusal import Refused
 from leads.actions.facts import record_permission
 from leads.addresses import normalise_address
 from leads.consents import ADDRESS_OF, ANY_CHANNEL, CHANNELS
-from leads.models import Lead, PermissionKind, PermissionPurpose
+from leads.models import Lead, OtherAddress, PermissionKind, PermissionPurpose
 
 LONGEST_SOURCE = 60
 ALLOWED = {
@@ -70,12 +70,17 @@ def _locked_holders(broker: Broker, address: str) -> QuerySet[Lead]:
 
 
 def leads_with(broker: Broker, addresses: list[str]) -> QuerySet[Lead]:
-    """The leads of the broker that have one of these addresses, deleted ones not."""
-    has_one = Q()
+    """The leads of the broker that have one of these addresses, or to whom one came by a merge; deleted ones not."""
+    has_one = Q(pk__in=other_addresses(broker, addresses).values("lead"))
     for column in dict.fromkeys(ADDRESS_OF.values()):
         has_one |= Q(**{f"{column}__in": addresses}) & ~Q(**{column: ""})
     leads: QuerySet[Lead] = Lead.objects.present().filter(has_one, broker=broker)
     return leads
+
+
+def other_addresses(broker: Broker, addresses: list[str]) -> QuerySet[OtherAddress]:
+    """Which of these came to whom by a merge."""
+    return OtherAddress.objects.filter(broker=broker, kind__in=ADDRESS_OF.values(), address__in=addresses)
 
 
 def _faults(broker: Broker, words: Mapping[str, str], lead: Lead | None, address: str) -> list[str]:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from brokers.models import Broker, User
 from brokers.refusal import Refused
-from leads.actions.consent import LONGEST_SOURCE, leads_with
+from leads.actions.consent import LONGEST_SOURCE, leads_with, other_addresses
 from leads.actions.facts import record_permission
 from leads.models import ContactPermission, Lead, PermissionKind
 from leads.suppression import NEW, REACHES, Listed, is_listed, marked, read_list
@@ -75,8 +75,11 @@ def _lock_holders(broker: Broker, addresses: list[str]) -> None:
 
 def _holders(broker: Broker, addresses: list[str]) -> dict[str, list[Lead]]:
     wanted, found = set(addresses), defaultdict(list)
+    others = defaultdict(set)
+    for lead_id, address in other_addresses(broker, addresses).values_list("lead", "address"):
+        others[lead_id].add(address)
     for lead in leads_with(broker, addresses).order_by("pk"):
-        for address in {lead.phone, lead.email, lead.telegram_chat_id} & wanted:
+        for address in ({lead.phone, lead.email, lead.telegram_chat_id} | others[lead.pk]) & wanted:
             found[address].append(lead)
     return dict(found)
 

@@ -4,7 +4,7 @@ import pytest
 from django.db import transaction
 
 from brokers.models import Broker, User
-from leads.actions import edit_lead, merge_leads, record_consent, record_permission, suppress_addresses
+from leads.actions import edit_lead, merge_leads, record_consent, record_permission, suppress_addresses, unmerge_leads
 from leads.models import ContactPermission, Lead
 from tests.building import HOUR, NOW, a_broker, a_lead, an_admin, now_of
 from tests.deadlocks import no_deadlock, report_what_happened
@@ -93,3 +93,32 @@ def test_opt_out_of_an_address_that_waits_for_a_merge_is_kept(broker: Broker) ->
         merge_leads(into=into, from_=gone, now=NOW)
         begin(lambda: consent(broker, gone))
     assert list(ContactPermission.objects.values_list("address", "kind")) == [(gone.phone, "revoked")]
+
+
+def test_opt_out_from_the_merged_address_stays_with_it_when_the_merge_is_undone(broker: Broker) -> None:
+    """failures.md row 19: for the policy the address says it, and so does the lead."""
+    into, gone = a_lead(broker), a_lead(broker)
+    record = merge_leads(into=into, from_=gone, now=NOW)
+    record_permission(broker=broker, lead=into, address=gone.email, **SAID)  # type: ignore[arg-type]
+    unmerge_leads(record=record, now=NOW)
+    assert [now_of(lead).opted_out_at for lead in (into, gone)] == [NOW, NOW]
+
+
+@pytest.mark.parametrize("column", ["phone", "email", "telegram_chat_id"])
+def test_opt_out_of_the_address_of_a_merged_lead_binds_the_kept_one(broker: Broker, column: str) -> None:
+    """failures.md row 19."""
+    into, gone = a_lead(broker), a_lead(broker)
+    merge_leads(into=into, from_=gone, now=NOW)
+    channel = {"phone": "whatsapp", "email": "email", "telegram_chat_id": "telegram"}[column]
+    address = getattr(gone, column)
+    record_consent(broker=broker, kind="revoked", source="api", channel=channel, address=address, now=NOW)
+    assert list(into.permissions.values_list("address", "channel")) == [(address, channel)]
+    assert now_of(into).opted_out_at == NOW
+
+
+def test_list_with_the_address_of_a_merged_lead_binds_the_kept_one(broker: Broker) -> None:
+    """failures.md row 19."""
+    into, gone = a_lead(broker), a_lead(broker)
+    merge_leads(into=into, from_=gone, now=NOW)
+    suppress(broker, an_admin(broker), gone, gone)
+    assert set(into.permissions.values_list("address", "channel")) == {(gone.phone, "call"), (gone.phone, "whatsapp")}
