@@ -22,6 +22,7 @@ from leads.actions import (
     create_task,
     merge_leads,
     receive_lead,
+    record_consent,
     record_permission,
     suppress_addresses,
     unmerge_leads,
@@ -145,6 +146,34 @@ def test_message_that_waits_for_the_merge_that_gives_its_address_away_is_the_kep
         merge_leads(into=into, from_=gone, now=NOW)
         begin(lambda: receive_event(account=account, event=event, payload={}, now=NOW))
     assert list(Message.objects.values_list("lead", flat=True)) == [into.pk]
+
+
+@pytest.mark.parametrize("verb", ["reply", "consent"])
+def test_who_waited_for_one_who_is_gone_gives_up_its_lock_before_taking_the_kept_ones(verb: str) -> None:
+    """Whoever takes both begins with the kept one, whose id is the lower one."""
+    broker = a_broker()
+    into, gone = a_lead(broker), a_lead(broker)
+    account = ChannelAccount.objects.get(broker=broker, channel="email")
+
+    def say() -> None:
+        if verb == "reply":
+            event = Event(event_id="e1", kind="inbound", address=gone.email, text="STOP")
+            receive_event(account=account, event=event, payload={}, now=NOW)
+        else:
+            record_consent(broker=broker, kind="revoked", source="api", address=gone.email, now=NOW)
+        report_what_happened()
+
+    def merge_again() -> None:
+        merge_leads(into=into, from_=gone, now=NOW)
+        report_what_happened()
+
+    with no_deadlock():
+        with meanwhile() as begin, transaction.atomic():
+            merge_leads(into=into, from_=gone, now=NOW)
+            begin(say)
+            begin(merge_again)
+        report_what_happened()
+    assert Lead.objects.get(pk=into.pk).opted_out_at == NOW
 
 
 def test_refusal_that_waits_for_a_merge_binds_the_kept_one() -> None:

@@ -5,7 +5,7 @@ from django.db import transaction
 
 from brokers.models import Broker, User
 from leads.actions import edit_lead, merge_leads, record_consent, record_permission, suppress_addresses, unmerge_leads
-from leads.models import ContactPermission, Lead
+from leads.models import Lead
 from tests.building import HOUR, NOW, a_broker, a_lead, an_admin, now_of
 from tests.deadlocks import no_deadlock, report_what_happened
 from tests.together import meanwhile
@@ -92,7 +92,10 @@ def test_opt_out_of_an_address_that_waits_for_a_merge_is_kept(broker: Broker) ->
     with meanwhile() as begin, transaction.atomic():
         merge_leads(into=into, from_=gone, now=NOW)
         begin(lambda: consent(broker, gone))
-    assert list(ContactPermission.objects.values_list("address", "kind")) == [(gone.phone, "revoked")]
+    assert (now_of(into).opted_out_at, {row.address for row in into.permissions.all()}) == (
+        NOW,
+        {gone.phone, into.email, into.telegram_chat_id},
+    )
 
 
 def test_opt_out_from_the_merged_address_stays_with_it_when_the_merge_is_undone(broker: Broker) -> None:
