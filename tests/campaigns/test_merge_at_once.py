@@ -31,6 +31,7 @@ from leads.models import Lead, MergeRecord
 from messaging.base import Event
 from messaging.clock import VirtualClock
 from messaging.inbound import receive_event
+from messaging.links import StartLink
 from messaging.models import ChannelAccount, Message
 from messaging.preferences import turn_off_everything
 from messaging.unsubscribe import Link, unsubscribe
@@ -146,6 +147,18 @@ def test_message_that_waits_for_the_merge_that_gives_its_address_away_is_the_kep
         merge_leads(into=into, from_=gone, now=NOW)
         begin(lambda: receive_event(account=account, event=event, payload={}, now=NOW))
     assert list(Message.objects.values_list("lead", flat=True)) == [into.pk]
+
+
+def test_start_link_that_waits_for_a_merge_gives_its_chat_to_the_kept_one() -> None:
+    broker = a_broker()
+    into, gone = a_lead(broker, telegram_chat_id=""), a_lead(broker, telegram_chat_id="")
+    bot = ChannelAccount.objects.create(broker=broker, channel="telegram", provider="telegram", created_at=NOW)
+    link = StartLink(broker.pk, gone.pk).payload()
+    event = Event(event_id="e1", kind="inbound", address="4242", text="/start", start=link)
+    with meanwhile() as begin, transaction.atomic():
+        merge_leads(into=into, from_=gone, now=NOW)
+        begin(lambda: receive_event(account=bot, event=event, payload={}, now=NOW))
+    assert list(Lead.objects.present().values_list("pk", "telegram_chat_id")) == [(into.pk, "4242")]
 
 
 @pytest.mark.parametrize("verb", ["reply", "consent"])
