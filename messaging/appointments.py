@@ -8,6 +8,7 @@ key at most once: after a crash it is unknown, and not sent again. docs/appointm
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -51,7 +52,7 @@ from messaging.reminders import (
     next_due_at,
 )
 from messaging.reminders import CANCELLED as CALLED_OFF
-from messaging.settling import EXCUSED, LEASE_OVER
+from messaging.settling import EXCUSED, LEASE_OVER, until_written
 from messaging.slots import Slot, slots_for
 from messaging.sql import SUBJECT_LENGTH
 
@@ -92,7 +93,7 @@ def tell_leads(*, clock: Clock, broker_id: int | None = None) -> int:
         now = clock.now()
         taken, tellings = _decide(now, broker_id)
         for telling, outcome in dispatch_all(tellings, clock):
-            _settle(telling, outcome, clock.now())
+            until_written(partial(_settle, telling, outcome, clock.now()), clock)
         told += len(tellings)
         if taken < BATCH:
             return told
