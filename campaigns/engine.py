@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
 
 from brokers.models import Broker
 from campaigns import triggers
@@ -27,6 +26,7 @@ from messaging.clock import Clock
 from messaging.dispatching import CANCELLED, dispatch_all
 from messaging.outside import carry_on
 from messaging.policy import CALL
+from messaging.settling import until_written
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,6 @@ TEND_EVERY = timedelta(seconds=10)
 # How long one pass may wait for paced slots before it leaves the rest to the next.
 TIME_LIMIT = timedelta(seconds=25)
 SMALLEST_BATCH = 16
-SETTLE_AGAIN_AFTER = tuple(timedelta(seconds=seconds) for seconds in (0.2, 1, 5, 15, 30))
 
 
 @dataclass(slots=True)
@@ -166,14 +165,4 @@ def _batch(
 
 
 def _settled(outcomes: Sequence[tuple[Dispatch, Outcome]], clock: Clock) -> Counter[str]:
-    """Only this process knows what became of these contacts, so a connection that breaks is no reason to forget it."""
-    for pause in (*SETTLE_AGAIN_AFTER, None):
-        try:
-            return settle(outcomes, clock.now())
-        except (OperationalError, InterfaceError):
-            if pause is None or connection.in_atomic_block:
-                raise
-            logger.warning("The outcomes of %s contacts could not be written, trying again", len(outcomes))
-            connection.close()
-            clock.sleep_until(clock.now() + pause)
-    raise AssertionError
+    return until_written(lambda: settle(outcomes, clock.now()), clock)

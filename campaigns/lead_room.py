@@ -89,6 +89,7 @@ def standings(into: Lead, from_: Lead) -> list[Standing]:
 
 def merge(into: Lead, from_: Lead, now: datetime) -> Moved:
     """What is over for either ends first, as it would have with the next pass."""
+    sql.rows(sql.LOCK_BOTH, {"leads": [into.pk, from_.pk]})
     end_enrolments_of([into.pk, from_.pk], now)
     found = standings(into, from_)
     ended = endings(found)

@@ -24,7 +24,7 @@ from messaging.models import ACCEPTED, Message, MessageStatus
 from messaging.policy import CALL
 from messaging.prices import Prices
 from messaging.refusals import UNREACHABLE_CODES
-from messaging.settling import MessageRow, heed_outcomes, write_off, write_outcomes, write_rows
+from messaging.settling import EXCUSED, MessageRow, heed_outcomes, write_off, write_outcomes, write_rows
 from voice.actions import ring_simulated
 from voice.models import CallStatus
 
@@ -32,8 +32,6 @@ MAX_ATTEMPTS = 5
 # A phone that nobody picks up is tried again, but not five times.
 MAX_CALL_ATTEMPTS = 3
 CALL_AGAIN_AFTER = timedelta(hours=2)
-# After these no attempt is used up: no provider was asked, or the account is at fault and waits for its repair.
-EXCUSED = (CANCELLED, "not_configured")
 
 Outcomes = Sequence[tuple[Dispatch, Outcome]]
 

@@ -6,7 +6,6 @@ from django.db.models import F, Min, Q
 from django.db.models.functions import Greatest
 from django.utils.translation import gettext as _
 
-from leads import consents
 from leads.models import (
     Appointment,
     ContactPermission,
@@ -124,10 +123,8 @@ def unmerge(record: MergeRecord, now: datetime) -> None:
         model._default_manager.filter(pk__in=ids, lead=record.into_id).delete()
     give_back(TABLES, record)
     _give_back_misses(record)
-    for lead in (record.into, record.gone):
-        _look_ahead(lead.pk, now)
-        said = consents.opted_out_at(list(ContactPermission.objects.about(lead)))
-        Lead.objects.filter(pk=lead.pk).update(opted_out_at=said)
+    for lead in (record.into_id, record.gone_id):
+        _look_ahead(lead, now)
 
 
 def _give_back_misses(record: MergeRecord) -> None:

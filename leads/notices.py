@@ -53,6 +53,8 @@ def _begin(notice: Notice, now: datetime) -> bool:
 
 def _sent(notice: Notice) -> tuple[str, bool]:
     """What went wrong, and whether that is the end of it."""
+    if not notice.user.is_active or not notice.user.email:
+        return "nobody to send it to", True
     if settings.EMAIL_BACKEND == NO_SERVER:
         return "EMAIL_URL is not set: there is no mail server to send it by", True
     connection = get_connection(timeout=10)
@@ -68,6 +70,9 @@ def _sent(notice: Notice) -> tuple[str, bool]:
     except OSError as error:
         logger.warning("Nobody knows whether mail %s went out: %s", notice.pk, error)
         return f"outcome unknown: {_told(error)}", True
+    except Exception as error:
+        logger.exception("Mail %s cannot be sent", notice.pk)
+        return _told(error), True
     finally:
         connection.close()
     return "", True

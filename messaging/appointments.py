@@ -8,10 +8,11 @@ key at most once: after a crash it is unknown, and not sent again. docs/appointm
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Exists
 from django.utils import translation
 
@@ -24,7 +25,7 @@ from messaging.appointment_facts import Batch, accounts_for, channels_for, facts
 from messaging.appointment_texts import Text, Wordings
 from messaging.base import Attachment, Envelope, Outcome, OutcomeKind
 from messaging.clock import Clock
-from messaging.dispatching import CANCELLED, Sending, dispatch_all
+from messaging.dispatching import Sending, dispatch_all
 from messaging.mail import sender_of
 from messaging.merged import locked_owner
 from messaging.models import ACCEPTED, ChannelAccount, Message, MessageStatus
@@ -51,8 +52,9 @@ from messaging.reminders import (
     next_due_at,
 )
 from messaging.reminders import CANCELLED as CALLED_OFF
-from messaging.settling import LEASE_OVER
+from messaging.settling import EXCUSED, LEASE_OVER, until_written
 from messaging.slots import Slot, slots_for
+from messaging.sql import SUBJECT_LENGTH
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +64,8 @@ CHANGES = (BOOKED, MOVED, CALLED_OFF, INVITATION, WITHDRAWAL)
 MAX_ATTEMPTS = 5
 AGAIN_AFTER = timedelta(minutes=2)
 BROKEN_AGAIN_AFTER = timedelta(hours=1)
+# What never got as far as its provider is tried for as long as there is a point in it, with pauses up to this.
+LONGEST_PAUSE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ def tell_leads(*, clock: Clock, broker_id: int | None = None) -> int:
         now = clock.now()
         taken, tellings = _decide(now, broker_id)
         for telling, outcome in dispatch_all(tellings, clock):
-            _settle(telling, outcome, clock.now())
+            until_written(partial(_settle, telling, outcome, clock.now()), clock)
         told += len(tellings)
         if taken < BATCH:
             return told
@@ -111,7 +115,7 @@ def _decide(now: datetime, broker_id: int | None) -> tuple[int, list[Telling]]:
             Appointment.objects.filter(pk=row.pk).update(notice_due_at=now + BROKEN_AGAIN_AFTER)
             row.notice_due_at = None
     slots = slots_for([way.account for _row, _notice, way in wanted], now, process=me())
-    tellings = [_written(*one, slot, now) for one, slot in zip(wanted, slots, strict=True)]
+    tellings = [_written_alone(*one, slot, now) for one, slot in zip(wanted, slots, strict=True)]
     for row in rows:
         if row.notice_due_at is not None:
             _keep(row)
@@ -185,6 +189,21 @@ def _way(row: Appointment, notice: PlannedNotice, batch: Batch, wordings: Wordin
     return None
 
 
+def _written_alone(row: Appointment, notice: PlannedNotice, way: Way, slot: Slot, now: datetime) -> Telling | None:
+    """One that cannot be written waits for a repair and harms nobody else, nor the other notices of its meeting."""
+    before = row.notices.get(notice.key)
+    try:
+        with transaction.atomic():
+            return _written(row, notice, way, slot, now)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away, which is nobody's fault
+    except Exception:
+        logger.exception("Appointment %s: its notice %s cannot be written", row.pk, notice.key)
+        row.notices[notice.key] = dict(before or {})
+        _wait(row, notice, now + BROKEN_AGAIN_AFTER, now, "internal_error")
+        return None
+
+
 def _written(row: Appointment, notice: PlannedNotice, way: Way, slot: Slot, now: datetime) -> Telling | None:
     """The Message and its mark. Without a slot of its account it waits for one."""
     if not slot.is_given:
@@ -203,7 +222,7 @@ def _written(row: Appointment, notice: PlannedNotice, way: Way, slot: Slot, now:
         now=now,
         purpose="transactional",
         address=_address(way),
-        subject=way.text.subject if way.account.channel == EMAIL else "",
+        subject=way.text.subject[:SUBJECT_LENGTH] if way.account.channel == EMAIL else "",
         body=way.text.body,
         template=way.text.template,
         basis=way.verdict.basis() | {"appointment": row.pk},
@@ -268,19 +287,27 @@ def _settle(telling: Telling, outcome: Outcome, now: datetime) -> None:
 
 
 def _mark_outcome(row: Appointment, notice: PlannedNotice, message: Message, outcome: Outcome, now: datetime) -> None:
-    attempts = int(_said(row, notice).get("attempts", 1))
-    may_try = attempts < MAX_ATTEMPTS
+    said = _said(row, notice)
+    attempts, excused = int(said.get("attempts", 1)), int(said.get("excused", 0)) + (outcome.code in EXCUSED)
+    may_try = outcome.code in EXCUSED or attempts - excused < MAX_ATTEMPTS
     if outcome.kind == OutcomeKind.ACCEPTED:
         _mark(row, notice, SENT, now, message=message.pk)
     elif outcome.kind == OutcomeKind.UNKNOWN:
         _mark(row, notice, UNKNOWN, now, message=message.pk, reason="outcome_unknown")
     elif outcome.kind == OutcomeKind.REFUSED_FOR_NOW and may_try:
-        pause = timedelta(seconds=outcome.retry_after or outcome.again_after or 0) or AGAIN_AFTER * attempts
-        _wait(row, notice, now if outcome.code == CANCELLED else now + pause, now, outcome.code)
+        _wait(row, notice, now + _pause(outcome, attempts, excused), now, outcome.code, excused=excused)
     elif outcome.code in UNREACHABLE_CODES and may_try:
         _wait(row, notice, now, now, outcome.code)  # nobody is there: over another channel
     else:
         _mark(row, notice, FAILED, now, message=message.pk, reason=outcome.code or "refused")
+
+
+def _pause(outcome: Outcome, attempts: int, excused: int) -> timedelta:
+    """A worker may have been too late by chance, once."""
+    asked = timedelta(seconds=outcome.retry_after or outcome.again_after or 0)
+    if outcome.code in EXCUSED:
+        return max(asked, min(AGAIN_AFTER * (excused - 1), LONGEST_PAUSE))
+    return asked or AGAIN_AFTER * attempts
 
 
 def _learn_left(row: Appointment, now: datetime) -> None:
@@ -314,12 +341,12 @@ def _mark(row: Appointment, notice: PlannedNotice, state: str, now: datetime, **
     row.notices[notice.key] = said | {"state": state, "at": now.isoformat()} | values
 
 
-def _wait(row: Appointment, notice: PlannedNotice, until: datetime, now: datetime, reason: str) -> None:
+def _wait(row: Appointment, notice: PlannedNotice, until: datetime, now: datetime, reason: str, **values: Any) -> None:
     """Look at it again, unless it is pointless by then."""
     if until >= notice.until:
         _mark(row, notice, SKIPPED, now, reason=reason)
     else:
-        _mark(row, notice, WAITING, now, reason=reason, again_at=until.isoformat())
+        _mark(row, notice, WAITING, now, reason=reason, again_at=until.isoformat(), **values)
 
 
 def _keep(row: Appointment) -> None:

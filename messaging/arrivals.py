@@ -1,8 +1,10 @@
 """Who writes to us without being known by their address: strangers, and leads who followed their own link."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -88,14 +90,31 @@ def _locked_pair(account: ChannelAccount, event: Event) -> tuple[Lead | None, Le
         link = StartLink.parse(event.start)
     except ValueError:
         return None, None
-    lead_id = survivor_id(link.lead_id)
-    by_merge = set(known_by(account.broker_id, "telegram_chat_id", event.address).values_list("pk", flat=True))
+    while True:
+        with suppress(_Changed), transaction.atomic():
+            return _locked_once(account, link, event.address)
+
+
+class _Changed(Exception):
+    """One of them was merged while we waited: look again, with all locks given up."""
+
+
+def _locked_once(account: ChannelAccount, link: StartLink, chat: str) -> tuple[Lead | None, Lead | None]:
+    lead_id, by_merge = known = _known(account, link, chat)
     present = Lead.objects.present().filter(broker=account.broker_id).select_related("broker")
-    either = present.filter(Q(pk__in={lead_id, *by_merge}) | Q(telegram_chat_id=event.address)).order_by("pk")
+    either = present.filter(Q(pk__in={lead_id, *by_merge}) | Q(telegram_chat_id=chat)).order_by("pk")
     leads = list(either.select_for_update(no_key=True, of=("self",)))
+    if _known(account, link, chat) != known:
+        raise _Changed
     whose = next((one for one in leads if (one.broker_id, one.pk) == (link.broker_id, lead_id)), None)
-    holder = next((one for one in leads if one.telegram_chat_id == event.address), None)
+    holder = next((one for one in leads if one.telegram_chat_id == chat), None)
     return whose, holder or next((one for one in leads if one.pk in by_merge), None)
+
+
+def _known(account: ChannelAccount, link: StartLink, chat: str) -> tuple[int, set[int]]:
+    """Who stands for the link's lead now, and to whom the chat came by a merge."""
+    by_merge = known_by(account.broker_id, "telegram_chat_id", chat)
+    return survivor_id(link.lead_id), set(by_merge.values_list("pk", flat=True))
 
 
 def _ask_whether_one(lead: Lead, event: Event, now: datetime) -> None:

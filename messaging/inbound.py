@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from brokers.models import OutboxEvent
 from brokers.refusal import Refused
 from leads.actions import create_task, record_inbound, record_permission, record_written
+from leads.actions.standing import locked
 from leads.actions.telling import tell_of_reply
 from leads.consents import ADDRESS_OF, ANY_CHANNEL
 from leads.families import known_by
@@ -29,6 +30,7 @@ from messaging.arrivals import follow_link, is_welcome, note_arrival, welcome
 from messaging.automatic import is_automatic_mail
 from messaging.base import Event
 from messaging.costs import late_cost
+from messaging.merged import locked_lead_of
 from messaging.models import ACCEPTED, ON_THE_WAY, ChannelAccount, Direction, Message, MessageStatus, WebhookEvent
 from messaging.policy import address_of
 from messaging.providers import adapter_for
@@ -109,21 +111,31 @@ def match_lead(account: ChannelAccount, event: Event) -> Lead:
     whom the address came by a merge. Raises Refused `lead_unknown`.
     """
     address = normalised(account.channel, event.address)
-    present = Lead.objects.select_for_update(no_key=True, of=("self",)).select_related("broker").present()
-    leads = present.filter(broker=account.broker_id, **{ADDRESS_OF[account.channel]: address})
-    lead = None
+    while (lead_id := _matching(account, event, address)) is not None:
+        # Merged while we waited: look again, with the lock given up. Whoever keeps it meets the next merge half-way.
+        with suppress(Refused), transaction.atomic():
+            lead = locked(Lead(pk=lead_id))
+            if _matching(account, event, address) == lead_id:
+                return lead
+            raise Refused("lead_changed")
+    message = _("No lead of this brokerage has the address %(address)s.")
+    raise Refused("lead_unknown", message % {"address": address})
+
+
+def _matching(account: ChannelAccount, event: Event, address: str) -> int | None:
+    column = ADDRESS_OF[account.channel]
+    present = Lead.objects.present().filter(broker=account.broker_id)
+    leads = present.filter(**{column: address}).values_list("pk", flat=True)
+    found: int | None = None
     if event.message_id:
         answered = Message.objects.filter(pk=event.message_id, account=account, direction=Direction.OUT)
-        lead = leads.filter(pk__in=answered.values("lead")).first()
-    if lead is None and address:
-        lead = leads.order_by(F("last_contacted_at").desc(nulls_last=True), "-id").first()
-    if lead is None and address:
-        others = known_by(account.broker_id, ADDRESS_OF[account.channel], address)
-        lead = present.filter(pk__in=others).order_by("id").first()
-    if lead is None:
-        message = _("No lead of this brokerage has the address %(address)s.")
-        raise Refused("lead_unknown", message % {"address": address})
-    return lead
+        found = leads.filter(pk__in=answered.values("lead")).first()
+    if found is None and address:
+        found = leads.order_by(F("last_contacted_at").desc(nulls_last=True), "-id").first()
+    if found is None and address:
+        others = known_by(account.broker_id, column, address)
+        found = present.filter(pk__in=others).order_by("id").values_list("pk", flat=True).first()
+    return found
 
 
 def normalised(channel: str, address: str) -> str:
@@ -313,7 +325,7 @@ def _apply_status(account: ChannelAccount, stored: WebhookEvent, event: Event, n
     message = _ours(account, event).first()
     if message is None:
         raise Refused("message_unknown", event.provider_id or str(event.message_id))
-    lead = Lead.objects.select_for_update(no_key=True).get(pk=message.lead_id)
+    lead = locked_lead_of(message.pk)
     if not _claim(stored, now):
         return
     moves = {"status": event.status, "code": event.code, "provider_id": _provider_id(event)}

@@ -57,7 +57,13 @@ def _of(sending: S, owners: dict[int, int]) -> S:
 
 def locked_owner(sending: S) -> tuple[Lead, S]:
     """The lead to whom the message belongs now, locked, and the sending as theirs."""
+    lead = locked_lead_of(sending.envelope.message_id)
+    return lead, replace(sending, lead_id=lead.pk)
+
+
+def locked_lead_of(message_id: int) -> Lead:
+    """The lead to whom a message belongs now, locked."""
     while True:
-        owner = Message.objects.values_list("lead_id", flat=True).get(pk=sending.envelope.message_id)
+        owner = Message.objects.values_list("lead_id", flat=True).get(pk=message_id)
         with suppress(Refused), transaction.atomic():  # merged while we waited: look again, with its lock given up
-            return locked(Lead(pk=owner)), replace(sending, lead_id=owner)
+            return locked(Lead(pk=owner))

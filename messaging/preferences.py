@@ -14,11 +14,10 @@ from django.utils.translation import gettext as _
 from brokers.models import Broker
 from leads.actions import record_permission
 from leads.consents import ADDRESS_OF, ALL, ANY_CHANNEL, CHANNELS, MARKETING, TRANSACTIONAL, is_off, newest_permission
-from leads.families import survivor_id
 from leads.models import ContactPermission, Lead
 from messaging.jurisdictions import AUTOMATED_CALLS, law_for
 from messaging.policy import CALL
-from messaging.unsubscribe import Link
+from messaging.unsubscribe import Link, lead_of, locked_lead
 
 SOURCE = "preferences_page"
 CHANNEL_NAMES = {
@@ -118,8 +117,7 @@ def turn_off_everything(*, link: Link, level: str, now: datetime) -> bool:
 
 def _person(link: Link, *, is_locked: bool = False) -> _Person:
     broker = Broker.objects.get(pk=link.broker_id)
-    leads = Lead.objects.filter(pk=survivor_id(link.lead_id), broker=broker)
-    lead = (leads.select_for_update(no_key=True) if is_locked else leads).first()
+    lead = locked_lead(link) if is_locked else lead_of(link)
     said = ContactPermission.objects.real()
     about = said.about(lead, link.address) if lead else said.filter(broker=broker, address=link.address)
     return _Person(broker, link, lead, list(about))

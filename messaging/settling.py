@@ -1,13 +1,17 @@
 """What became of messages that were handed to their providers, for those of campaigns and those of people alike."""
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
+import logging
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+from django.db import InterfaceError, OperationalError, connection
 
 from leads.models import Lead
 from messaging import sql
 from messaging.base import Envelope, Outcome, OutcomeKind
+from messaging.clock import Clock
 from messaging.costs import Cost, cost_by, prices_of
 from messaging.dispatching import CANCELLED, Sending
 from messaging.models import Message, MessageStatus
@@ -16,14 +20,22 @@ from messaging.prices import Prices
 from messaging.refusals import TELLING_CODES, heed_refusal
 from messaging.slots import hold_accounts
 
+logger = logging.getLogger(__name__)
+
 MESSAGE_STATUS = {
     OutcomeKind.ACCEPTED: MessageStatus.SENT,
     OutcomeKind.REFUSED: MessageStatus.FAILED,
     OutcomeKind.REFUSED_FOR_NOW: MessageStatus.FAILED,
     OutcomeKind.UNKNOWN: MessageStatus.UNKNOWN,
 }
+# After these no attempt is used up: no provider was asked, or the account is at fault and waits for its repair.
+EXCUSED = (CANCELLED, "not_configured")
 # The code of a message whose worker never came back.
 LEASE_OVER = "lease_over"
+
+
+SETTLE_AGAIN_AFTER = tuple(timedelta(seconds=seconds) for seconds in (0.2, 1, 5, 15, 30))
+Written = TypeVar("Written")
 
 
 class MessageRow(NamedTuple):
@@ -36,6 +48,21 @@ class MessageRow(NamedTuple):
     error: str
     cost: Decimal | None = None
     currency: str = ""
+
+
+def until_written(write: Callable[[], Written], clock: Clock) -> Written:
+    """Only this process knows what became of these contacts, so a connection that breaks is no reason to forget it.
+    `write` is one transaction."""
+    for pause in (*SETTLE_AGAIN_AFTER, None):
+        try:
+            return write()
+        except (OperationalError, InterfaceError):
+            if pause is None or connection.in_atomic_block:
+                raise
+            logger.warning("What became of contacts could not be written, trying again")
+            connection.close()
+            clock.sleep_until(clock.now() + pause)
+    raise AssertionError
 
 
 def write_outcomes(outcomes: Sequence[tuple[Sending, Outcome]], now: datetime) -> set[int]:

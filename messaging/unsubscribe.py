@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from brokers.models import Broker
 from leads.actions import record_permission
+from leads.actions.standing import locked_survivor
 from leads.consents import MARKETING, is_off
 from leads.families import survivor_id
 from leads.models import ContactPermission, Lead
@@ -75,8 +76,7 @@ def unsubscribe(*, link: Link, now: datetime) -> bool:
     Broker.DoesNotExist.
     """
     broker = Broker.objects.get(pk=link.broker_id)
-    leads = Lead.objects.select_for_update(no_key=True).filter(broker=broker)
-    lead = leads.filter(pk=survivor_id(link.lead_id)).first()
+    lead = locked_lead(link)
     if is_unsubscribed(link):
         return False
     record_permission(
@@ -89,6 +89,17 @@ def unsubscribe(*, link: Link, now: datetime) -> bool:
         now=now,
     )
     return True
+
+
+def lead_of(link: Link) -> Lead | None:
+    """Who stands now for the lead of a link; None where nobody does, in this brokerage."""
+    return Lead.objects.filter(pk=survivor_id(link.lead_id), broker=link.broker_id).first()
+
+
+def locked_lead(link: Link) -> Lead | None:
+    """The same, locked."""
+    lead = locked_survivor(link.lead_id)
+    return lead if lead is not None and lead.broker_id == link.broker_id else None
 
 
 def is_unsubscribed(link: Link) -> bool:

@@ -17,12 +17,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from brokers.models import Broker, User
 from brokers.refusal import Refused
-from leads.families import survivor_id
 from leads.links import chosen_language
 from leads.models import Lead
 from messaging.phone import answer_as_lead, leads_with_messages, phone_of
 from messaging.preferences import BUTTONS, choices_of, question, save_choices, turn_off_everything
-from messaging.unsubscribe import Link, is_unsubscribed, unsubscribe
+from messaging.unsubscribe import Link, is_unsubscribed, lead_of, unsubscribe
 
 
 @csrf_exempt
@@ -80,9 +79,8 @@ def _link_of(token: str) -> tuple[Link | None, Broker | None]:
 
 def _language_of(request: HttpRequest, link: Link, broker: Broker) -> str:
     """The one they switched to, else the lead's, else the brokerage's."""
-    lead = Lead.objects.filter(pk=survivor_id(link.lead_id), broker=broker)
-    spoken = lead.values_list("language", flat=True).first()
-    return chosen_language(request.GET) or spoken or broker.language
+    lead = lead_of(link)
+    return chosen_language(request.GET) or (lead.language if lead else "") or broker.language
 
 
 @login_required

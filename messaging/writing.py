@@ -7,6 +7,7 @@ dies in between leaves a row that a later pass of the engine calls unknown (`out
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
@@ -34,6 +35,7 @@ from messaging.outgoing import begin_message, settle_message
 from messaging.policy import EMAIL, TELEGRAM, Verdict, address_of
 from messaging.reach import WRITABLE, Way, ways_to
 from messaging.reasons import remedy_for_people, sentence
+from messaging.settling import until_written
 from messaging.slots import SECOND, slot_of
 from messaging.storable import storable_text
 from messaging.unsubscribe import footer_links, preferences_url, unsubscribe_url
@@ -84,7 +86,7 @@ def write_message(
     message, sending = _committed_soon(draft, clock)
     if sending is not None:
         [(_sending, outcome)] = dispatch_all([sending], clock)
-        settle_written(sending, outcome, clock.now())
+        until_written(partial(settle_written, sending, outcome, clock.now()), clock)
     return Message.objects.get(pk=message.pk)
 
 

@@ -32,10 +32,11 @@ def meanwhile() -> Iterator[Callable[[Work], list[Any]]]:
     begun: list[tuple[Thread, list[Any]]] = []
 
     def begin(work: Work) -> list[Any]:
+        before = _waiting()
         thread, said = _begin(work)
         begun.append((thread, said))
         until = time.monotonic() + PATIENCE
-        while thread.is_alive() and not _somebody_waits():
+        while thread.is_alive() and _waiting() <= before:
             assert time.monotonic() < until, "it neither waits nor ends"
             time.sleep(0.01)
         return said
@@ -73,11 +74,11 @@ def _end(thread: Thread, said: list[Any], patience: float = PATIENCE) -> Any:
     return answer
 
 
-def _somebody_waits() -> bool:
-    """Whether a session of this database waits for a lock; pg_stat_activity would not change within a transaction."""
+def _waiting() -> int:
+    """How many sessions of this database wait for a lock; pg_stat_activity would not change within a transaction."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT EXISTS (SELECT FROM pg_locks w JOIN pg_locks o ON o.pid = w.pid JOIN pg_database d"
-            " ON d.oid = o.database AND d.datname = current_database() WHERE NOT w.granted)"
+            "SELECT count(DISTINCT w.pid) FROM pg_locks w JOIN pg_locks o ON o.pid = w.pid JOIN pg_database d"
+            " ON d.oid = o.database AND d.datname = current_database() WHERE NOT w.granted"
         )
-        return bool(cursor.fetchone()[0])
+        return int(cursor.fetchone()[0])

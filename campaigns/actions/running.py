@@ -95,6 +95,7 @@ def _catch_up(campaign: Campaign, policy: str, now: datetime) -> None:
     if policy == ResumePolicy.SHIFT:
         _shift(campaign, min(_stood_still_from(campaign, _stops(campaign.broker_id))), now)
     elif policy == ResumePolicy.SEND:
+        sql.rows(sql.LOCK_WAITING, {"campaign": campaign.pk})
         _waiting(campaign).filter(due_at__lte=now).update(due_at=now, planned_at=now)
     else:
         sql.run(sql.SKIP_OVERDUE, {"campaign": campaign.pk, "now": now, "reason": SKIPPED_ON_RESUME})
@@ -193,6 +194,7 @@ def _waiting(campaign: Campaign) -> QuerySet[CampaignLog]:
 def _shift(campaign: Campaign, since: datetime, until: datetime) -> None:
     """What waited from `since`, or from when it was written, to `until` is due later by that long."""
     if since < until:
+        sql.rows(sql.LOCK_WAITING, {"campaign": campaign.pk})
         length = Value(until) - Greatest(Value(since), F("created_at"))
         rows = _waiting(campaign).filter(created_at__lt=until)
         rows.update(due_at=F("due_at") + length, planned_at=F("planned_at") + length)

@@ -1,6 +1,7 @@
 """What a person says about a contact of which nobody can know whether it was sent. Each word is kept with the row."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -23,6 +24,7 @@ from messaging.dispatching import SEND_LEASE, dispatch_all
 from messaging.models import ChannelAccount, Message, MessageStatus
 from messaging.outgoing import begin_message
 from messaging.policy import CALL, judge
+from messaging.settling import until_written
 from messaging.slots import slot_of
 from messaging.unsubscribe import footer_links
 from templates_app.merge import MissingVariable
@@ -67,7 +69,7 @@ def send_again(*, log: CampaignLog, clock: Clock, by: User | None = None) -> Cam
     """
     dispatch = _committed(log, clock.now(), by)
     [(_dispatch, outcome)] = dispatch_all([dispatch], clock)
-    settle_resent(dispatch, outcome, clock.now())
+    until_written(partial(settle_resent, dispatch, outcome, clock.now()), clock)
     return CampaignLog.objects.get(pk=log.pk)
 
 

@@ -81,7 +81,9 @@ MERGES = Look(
         LEFT JOIN leads_mergerecord r ON r.gone_id = d.id AND r.undone_at IS NULL
         LEFT JOIN LATERAL (
             SELECT 'message' AS what FROM messaging_message m WHERE m.lead_id = d.id AND r.id IS NOT NULL
-            UNION ALL SELECT 'step' FROM campaigns_campaignlog l WHERE l.lead_id = d.id AND r.id IS NOT NULL
+            UNION ALL SELECT 'step' FROM campaigns_campaignlog l JOIN campaigns_enrollment e ON e.id = l.enrollment_id
+            -- Who was taken in in the very moment of the merge is still enrolled, and contacted by nobody.
+            WHERE l.lead_id = d.id AND r.id IS NOT NULL AND (e.lead_id <> d.id OR l.message_id IS NOT NULL)
             UNION ALL SELECT 'inquiry' FROM leads_inquiry q WHERE q.lead_id = d.id AND r.id IS NOT NULL
             UNION ALL SELECT 'permission' FROM leads_contactpermission p WHERE p.lead_id = d.id AND r.id IS NOT NULL
             LIMIT 1) left_behind ON r.id IS NOT NULL""",

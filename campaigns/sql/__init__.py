@@ -21,11 +21,12 @@ from campaigns.sql.merging import (
     GIVE_BACK_LOGS,
     GO_ON_ENROLMENTS,
     GO_ON_LOGS,
+    LOCK_BOTH,
     MOVE_ENROLMENTS,
     MOVE_LOGS,
     STANDINGS,
 )
-from campaigns.sql.moving import COUNT_MOVABLE, COUNT_SANDBOX, END_SANDBOX, MOVE, SKIP_OVERDUE
+from campaigns.sql.moving import COUNT_MOVABLE, COUNT_SANDBOX, END_SANDBOX, LOCK_WAITING, MOVE, SKIP_OVERDUE
 from campaigns.sql.settling import (
     CORRECT,
     ENDED_CALLS,
@@ -67,8 +68,10 @@ __all__ = [
     "GO_ON_LOGS",
     "HAPPENED",
     "IN_WINDOW",
+    "LOCK_BOTH",
     "LOCK_CAMPAIGN",
     "LOCK_LEADS",
+    "LOCK_WAITING",
     "MOVE",
     "MOVE_ENROLMENTS",
     "MOVE_LOGS",

@@ -1,5 +1,13 @@
 """What two leads that become one have in campaigns, and what becomes of it."""
 
+# The rows of the two that wait, before anything of theirs changes. Who goes on after a standstill has no leads, but all
+# rows of a campaign after the other's, in this order: each waits for the other's first row, and for none after it.
+LOCK_BOTH = """
+SELECT id FROM campaigns_campaignlog
+WHERE lead_id = ANY(%(leads)s) AND status = 'pending' AND dispatched_at IS NULL
+ORDER BY campaign_id, id FOR NO KEY UPDATE
+"""
+
 # Every enrolment of the two. Held-out ones have no row in the log, so they are looked up campaign by campaign.
 STANDINGS = """
 SELECT e.id, e.campaign_id, e.lead_id, e.sandbox, e.status = 'active', e.enrolled_at,

@@ -4,6 +4,15 @@ The leads are locked with their rows, as the engine does it: what is done to one
 and nobody waits for the other.
 """
 
+# Before one statement changes many waiting rows, in the order in which a merge takes those of two leads (LOCK_BOTH).
+LOCK_WAITING = """
+SELECT count(*) FROM (
+    SELECT id FROM campaigns_campaignlog
+    WHERE campaign_id = %(campaign)s AND status = 'pending' AND dispatched_at IS NULL
+    ORDER BY id FOR NO KEY UPDATE
+) waiting
+"""
+
 # As campaigns.plans.step_channel has it.
 CHANNEL = """CASE p.action WHEN 'update_stage' THEN '' WHEN 'make_call' THEN 'call'
                           ELSE coalesce(nullif(p.channel, ''), c.channel) END"""

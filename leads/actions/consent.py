@@ -1,6 +1,7 @@
 """Consent and opt-outs as people, files and other systems tell of them: looked at, then recorded."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +14,11 @@ from brokers.refusal import Refused
 from leads.actions.facts import record_permission
 from leads.addresses import normalise_address
 from leads.consents import ADDRESS_OF, ANY_CHANNEL, CHANNELS
-from leads.models import Lead, PermissionKind, PermissionPurpose
+from leads.models import Lead, OtherAddress, PermissionKind, PermissionPurpose
 
 LONGEST_SOURCE = 60
+# So many addresses are looked up at once.
+SLICE = 1_000
 ALLOWED = {
     "kind": PermissionKind.values,
     "purpose": PermissionPurpose.values,
@@ -59,18 +62,44 @@ def record_consent(
         "at": at,
         "address": address,
     }
-    holders: list[Lead | None] = [lead] if lead is not None else [*leads_with(broker, [address]).order_by("pk")]
+    holders: list[Lead | None] = [lead] if lead is not None else [*locked_with(broker, [address])]
     for one in holders or [None]:
         record_permission(broker=broker, lead=one, now=now, **said)
 
 
+class _Changed(Exception):
+    """Other leads have the addresses by now."""
+
+
+def locked_with(broker: Broker, addresses: list[str]) -> list[Lead]:
+    """The leads of `leads_with`, locked in the order of their ids; looked for again, with all locks given up, when an
+    address came to somebody else while we waited."""
+    while True:
+        with suppress(_Changed), transaction.atomic():
+            rows = Lead.objects.select_for_update(no_key=True, of=("self",)).order_by("pk")
+            leads = list(rows.filter(pk__in=_holders(broker, addresses)))
+            if _holders(broker, addresses) - {lead.pk for lead in leads}:
+                raise _Changed
+            return leads
+
+
+def _holders(broker: Broker, addresses: list[str]) -> set[int]:
+    some = (addresses[start : start + SLICE] for start in range(0, len(addresses), SLICE))
+    return {pk for each in some for pk in leads_with(broker, each).values_list("pk", flat=True)}
+
+
 def leads_with(broker: Broker, addresses: list[str]) -> QuerySet[Lead]:
-    """The leads of the broker that have one of these addresses, deleted ones not."""
-    has_one = Q()
+    """The leads of the broker that have one of these addresses, or to whom one came by a merge; deleted ones not."""
+    has_one = Q(pk__in=other_addresses(broker, addresses).values("lead"))
     for column in dict.fromkeys(ADDRESS_OF.values()):
         has_one |= Q(**{f"{column}__in": addresses}) & ~Q(**{column: ""})
     leads: QuerySet[Lead] = Lead.objects.present().filter(has_one, broker=broker)
     return leads
+
+
+def other_addresses(broker: Broker, addresses: list[str]) -> QuerySet[OtherAddress]:
+    """Which of these came to whom by a merge."""
+    return OtherAddress.objects.filter(broker=broker, kind__in=ADDRESS_OF.values(), address__in=addresses)
 
 
 def _faults(broker: Broker, words: Mapping[str, str], lead: Lead | None, address: str) -> list[str]:

@@ -104,7 +104,7 @@ def record_permission(
     if lead is not None:
         # A sign of life, by which the engine's next pass sees it.
         Lead.objects.filter(pk=lead.pk).update(
-            opted_out_at=consents.opted_out_at(list(ContactPermission.objects.about(lead, *addresses))),
+            opted_out_at=consents.opted_out_at(list(ContactPermission.objects.binding(lead, *addresses))),
             last_activity_at=_not_before("last_activity_at", now),
             updated_at=now,
         )

@@ -158,6 +158,7 @@ def edit_lead(*, lead: Lead, now: datetime, by: User | None, **changes: Any) -> 
         with transaction.atomic():
             Lead.objects.filter(pk=lead.pk).update(
                 **changed,
+                **_said_of_new_addresses(fresh, changed),
                 unreachable=_still_unreachable(fresh, changed),
                 field_sources=fresh.field_sources | _sources(changed, by, now),
                 updated_at=now,
@@ -176,6 +177,15 @@ def _said_before(lead: Lead) -> list[ContactPermission]:
     """What was said of a new lead's addresses, by an earlier lead or by nobody we knew: it belongs to the address."""
     addresses = {lead.phone, lead.email, lead.telegram_chat_id} - {""}
     return list(ContactPermission.objects.real().filter(broker=lead.broker_id, address__in=addresses))
+
+
+def _said_of_new_addresses(lead: Lead, changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether they have opted out depends on what was said of the addresses that they have now."""
+    if not changed.keys() & set(ADDRESS_OF.values()):
+        return {}
+    addresses = {column: changed.get(column, getattr(lead, column)) for column in ADDRESS_OF.values()}
+    as_it_will_be = Lead(pk=lead.pk, broker_id=lead.broker_id, **addresses)
+    return {"opted_out_at": consents.opted_out_at(list(ContactPermission.objects.binding(as_it_will_be)))}
 
 
 def _still_unreachable(lead: Lead, changed: Mapping[str, Any]) -> dict[str, str]:

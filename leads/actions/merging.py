@@ -15,8 +15,9 @@ from brokers.refusal import Refused
 from leads.actions.assigning import Handing, hand_out
 from leads.actions.moves import write_move
 from leads.actions.standing import locked, settle, stage_by_itself
+from leads.consents import opted_out_at
 from leads.families import survivor_id
-from leads.models import AssignmentCause, Cause, Lead, MergeRecord, StageTransition
+from leads.models import AssignmentCause, Cause, ContactPermission, Lead, MergeRecord, StageTransition
 from leads.rooms import rooms
 from leads.uniting import COUNTED, United, unite
 
@@ -148,6 +149,8 @@ def unmerge_leads(*, record: MergeRecord, now: datetime, by: User | None = None)
     _bring_back(gone, now)
     if kept.assigned_to_id == gone.assigned_to_id and current.before["assigned_to"] is None:
         _hand(kept, None, by, now)
+    for lead in (kept, gone):
+        _hear_again(lead.pk)
     _take_back(kept, current.before["newest_move"], now)
     for lead in (kept, gone):
         _score(lead, now)
@@ -164,6 +167,12 @@ def _take_back(kept: Lead, newest_move: int, now: datetime) -> None:
     own = stage_by_itself(fresh, begins_in=moves[0].from_stage, now=now)
     if own != fresh.pipeline_stage:
         write_move(fresh, to=own, now=now, cause=Cause.CORRECTION, reason=_("A merge was undone"))
+
+
+def _hear_again(lead_id: int) -> None:
+    """Whether they have opted out: meanwhile something may have been said of an address that is theirs again."""
+    rules = ContactPermission.objects.binding(Lead.objects.get(pk=lead_id))
+    Lead.objects.filter(pk=lead_id).update(opted_out_at=opted_out_at(list(rules)))
 
 
 def _check_present(kept: Lead) -> None:

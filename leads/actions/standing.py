@@ -1,5 +1,6 @@
 """What follows from a lead's facts, in the transaction in which one of them changed."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ from django.utils.translation import gettext as _
 from brokers.refusal import Refused
 from leads.actions.moves import write_move
 from leads.advancing import RANK
+from leads.families import survivor_id
 from leads.models import Appointment, Cause, Lead, ScoreChange, StageTransition
 from leads.models.work import LIVE_STATUSES, AppointmentStatus
 from leads.scoring import ScoreFacts
@@ -55,6 +57,14 @@ def check_still_theirs(row: Any, lead: Lead) -> None:
     it to another one. Raises Refused `lead_merged`."""
     if row.lead_id != lead.pk:
         raise Refused("lead_merged", _("This belongs to another lead by now; look there."))
+
+
+def locked_survivor(lead_id: int) -> Lead | None:
+    """Who stands for this lead now, locked; None when there never was such a lead."""
+    while Lead.objects.filter(pk=lead_id).exists():
+        with suppress(Refused), transaction.atomic():  # merged while we waited: look again, with its lock given up
+            return locked(Lead(pk=survivor_id(lead_id)))
+    return None
 
 
 def is_taken_back(lead: Lead) -> bool:

@@ -10,13 +10,12 @@ from django.utils.translation import gettext as _
 
 from brokers.models import Broker, User
 from brokers.refusal import Refused
-from leads.actions.consent import LONGEST_SOURCE, leads_with
+from leads.actions.consent import LONGEST_SOURCE, SLICE, locked_with, other_addresses
 from leads.actions.facts import record_permission
 from leads.models import ContactPermission, Lead, PermissionKind
 from leads.suppression import NEW, REACHES, Listed, is_listed, marked, read_list
 
 MOST_LINES = 20_000
-SLICE = 1_000
 
 
 def preview_suppression(*, broker: Broker, text: str, reach: str, purpose: str) -> list[Listed]:
@@ -44,15 +43,23 @@ def suppress_addresses(
         raise Refused("source_invalid", f"source={source!r}: " + _("say what this list is called"))
     lines = preview_suppression(broker=broker, text=text, reach=reach, purpose=purpose)
     said = {"kind": PermissionKind.REVOKED.value, "purpose": purpose, "source": source, "wording": wording}
-    for some in _slices([line for line in lines if line.verdict == NEW]):
-        _suppress(broker, some, REACHES[reach], said, by, now)
+    new = [line for line in lines if line.verdict == NEW]
+    locked = locked_with(broker, [line.address for line in new])
+    for some in _slices(new):
+        _suppress(broker, some, locked, REACHES[reach], said, by, now)
     return lines
 
 
 def _suppress(
-    broker: Broker, lines: Sequence[Listed], channels: Sequence[str], said: dict[str, Any], by: User, now: datetime
+    broker: Broker,
+    lines: Sequence[Listed],
+    locked: Sequence[Lead],
+    channels: Sequence[str],
+    said: dict[str, Any],
+    by: User,
+    now: datetime,
 ) -> None:
-    holders = _holders(broker, [line.address for line in lines])
+    holders = _holders(broker, [line.address for line in lines], locked)
     rows = []
     for line in lines:
         evidence = {"by": by.get_username(), "line": line.number}
@@ -65,10 +72,14 @@ def _suppress(
     ContactPermission.objects.bulk_create(rows)
 
 
-def _holders(broker: Broker, addresses: list[str]) -> dict[str, list[Lead]]:
+def _holders(broker: Broker, addresses: list[str], locked: Sequence[Lead]) -> dict[str, list[Lead]]:
+    """By address. The leads were locked before anything is written, as a list has another order than their ids."""
     wanted, found = set(addresses), defaultdict(list)
-    for lead in leads_with(broker, addresses).order_by("pk"):
-        for address in {lead.phone, lead.email, lead.telegram_chat_id} & wanted:
+    others = defaultdict(set)
+    for lead_id, address in other_addresses(broker, addresses).values_list("lead", "address"):
+        others[lead_id].add(address)
+    for lead in locked:
+        for address in ({lead.phone, lead.email, lead.telegram_chat_id} | others[lead.pk]) & wanted:
             found[address].append(lead)
     return dict(found)
 

@@ -186,9 +186,8 @@ class Merger:
 
     def finish(self) -> None:
         """Scores, and the marks of possible duplicates; call it when every id is known."""
-        spoken = {row.lead for row in self.consents.written} - {None}
         for lead in (*self.born, *self._changed):
-            if lead in spoken or (not lead.status and self.consents.is_spoken_of(lead)):
+            if self.consents.is_spoken_of(lead):
                 lead.opted_out_at = self.consents.opted_out_at(lead)
             if lead.twins:
                 marked = {*lead.metadata.get(POSSIBLE_DUPLICATES, ()), *(twin.id for twin in lead.twins)}

@@ -28,6 +28,11 @@ class PermissionQuerySet(OfLeadQuerySet):
         addresses = {lead.phone, lead.email, lead.telegram_chat_id, *more} - {""}
         return self.filter(Q(lead=lead.pk) | Q(address__in=addresses), broker=lead.broker_id)
 
+    def binding(self, lead: Any, *more: str) -> Self:
+        """The same, by which a lead has opted out or not: what others played for its addresses binds on the sandbox
+        only."""
+        return self.about(lead, *more).filter(Q(lead=lead.pk) | ~Q(evidence__contains={"sandbox": True}))
+
     def standing(self) -> Self:
         """Addresses whose permission is taken back, each with the rule that does it: nothing newer was said that covers
         the same channel and purpose."""

@@ -2,8 +2,8 @@
 
 import pytest
 from django.template.loader import render_to_string
-from django.utils import translation
 from django.test import Client
+from django.utils import translation
 
 from brokers.models import Broker, Role
 from tests.brokers.admin_pages import admin_url, signed_in

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils import translation
 
 from brokers.models import Broker
 from brokers.refusal import Refused
@@ -61,7 +62,8 @@ def test_consent_is_recorded_with_its_proof(broker: Broker, lead: Lead) -> None:
     ],
 )
 def test_what_is_wrong_is_named(broker: Broker, lead: Lead, field: str, value: Any, fault: str) -> None:
-    assert refused(broker=broker, lead=lead, **CONSENT | {field: value}) == [fault]
+    with translation.override("en"):
+        assert refused(broker=broker, lead=lead, **CONSENT | {field: value}) == [fault]
 
 
 def test_every_fault_is_told_at_once(broker: Broker) -> None:

@@ -9,13 +9,15 @@ from django.test import Client
 
 from brokers.models import Broker
 from leads.actions import merge_leads, propose_appointment, unmerge_leads
+from leads.consents import CHANNELS
 from leads.links import booking_url
 from leads.models import ContactPermission, Inquiry, Lead
 from messaging.base import Event
 from messaging.inbound import receive_event
 from messaging.links import StartLink
 from messaging.models import ChannelAccount, Message
-from messaging.unsubscribe import preferences_url, unsubscribe_url
+from messaging.preferences import choices_of, turn_off_everything
+from messaging.unsubscribe import Link, preferences_url, unsubscribe_url
 from tests.building import a_lead, a_user, now_of
 from tests.messages import a_message
 
@@ -71,13 +73,24 @@ def test_unsubscribe_link_of_a_merged_lead_binds_the_kept_one(client: Client, pa
     assert {gone.email, into.email} <= set(said)
 
 
-def test_preferences_link_of_a_merged_lead_binds_the_kept_one(client: Client, pair: Pair) -> None:
+@pytest.mark.parametrize("choice", [{"everything": "appointments"}, {"everything": "nothing"}, {"email": "nothing"}])
+def test_preferences_link_of_a_merged_lead_binds_the_kept_one(
+    client: Client, pair: Pair, choice: dict[str, str]
+) -> None:
+    """failures.md row 19."""
     into, gone = pair
     url = preferences_url(broker_id=gone.broker_id, lead_id=gone.pk, channel="email", address=gone.email)
-    client.post(urlsplit(url).path, {"everything": "nothing"})
+    assert client.post(urlsplit(url).path, choice).status_code == 200
     assert now_of(into).opted_out_at is not None
-    said = ContactPermission.objects.filter(lead=into, kind="revoked", purpose="all")
-    assert {gone.email, into.email} <= set(said.values_list("address", flat=True))
+    said = ContactPermission.objects.filter(lead=into, kind="revoked").values_list("address", flat=True)
+    assert {gone.email, into.email} <= set(said)
+
+
+def test_preferences_link_of_a_merged_lead_shows_what_the_kept_one_chose(pair: Pair) -> None:
+    into, _gone = pair
+    mine, old = (Link(lead.broker_id, lead.pk, "email", lead.email) for lead in pair)
+    turn_off_everything(link=mine, level="nothing", now=now_of(into).created_at)
+    assert {choice.channel: choice.level for choice in choices_of(old)} == dict.fromkeys(CHANNELS, "nothing")
 
 
 def test_preferences_link_of_a_merged_lead_speaks_the_kept_ones_language(client: Client, pair: Pair) -> None:

@@ -163,6 +163,15 @@ def test_opt_out_survives_deletion_and_reimport(folder: Folder) -> None:
     assert since is not None
 
 
+def test_lead_who_gets_a_suppressed_address_from_a_file_has_opted_out(folder: Folder) -> None:
+    """failures.md row 19: what was empty is filled."""
+    opt_out(folder.broker, JANUARY, address="ana@example.com")
+    folder.take_in("Ana;987654321;;;;;", header=HEADER)
+    assert the_lead().opted_out_at is None
+    folder.take_in("Ana;987654321;ana@example.com;;;;", header=HEADER, name="2.csv")
+    assert (the_lead().opted_out_at, the_lead().score_components["opted_out"]) == (JANUARY, -30)
+
+
 def test_what_another_brokerage_was_told_does_not_count(folder: Folder) -> None:
     """failures.md row 33, for consent."""
     opt_out(a_broker("boreal"), JANUARY, address="+56987654321")

@@ -125,3 +125,21 @@ def test_several_senders_send_each_mail_once(boss: User, server: SmtpPeer) -> No
         write(boss, f"key {number}")
     sent = together(*[lambda: send_notices(now=NOW)] * 3)
     assert (sum(sent), len(server.letters)) == (12, 12)
+
+
+@pytest.mark.parametrize("changes", [{"email": ""}, {"is_active": False}])
+def test_mail_to_somebody_who_is_gone_goes_to_nobody_and_says_so(
+    boss: User, server: SmtpPeer, changes: dict[str, object]
+) -> None:
+    notice = write(boss)
+    User.objects.filter(pk=boss.pk).update(**changes)
+    assert (send_notices(now=NOW), server.letters) == (0, [])
+    assert standing(notice) == (False, False, 1, "nobody to send it to")
+
+
+def test_mail_that_cannot_be_written_says_so_and_harms_no_other(boss: User, server: SmtpPeer) -> None:
+    """failures.md row 5."""
+    broken, sound = write(boss, "a"), write(boss, "b", timedelta(seconds=1))
+    Notice.objects.filter(pk=broken.pk).update(subject="two\nlines")
+    assert send_notices(now=NOW + DAY) == 1
+    assert (standing(broken), standing(sound)) == ((False, False, 1, "BadHeaderError"), (True, False, 1, ""))
