@@ -24,7 +24,7 @@ from leads.figures import (
     time_in_stage,
 )
 from leads.models import ContactPermission, Lead, StageTransition
-from messaging.figures import first_touches, response_times
+from messaging.figures import first_touches, first_touches_at_work, response_times
 from messaging.models import Message
 
 LEADS = 100_000
@@ -60,6 +60,7 @@ def _figures(campaign: Campaign) -> list[tuple[str, Figure, tuple[Any, ...], flo
         ("contact priorities", contact_priorities, (Lead,), 40),
         ("response times", response_times, MESSAGES, 40),
         ("first touches", first_touches, (Lead, StageTransition, Message), 40),
+        ("first touches at work", first_touches_at_work, (Lead, StageTransition), 40),
         ("by campaign", conversion_by_campaign, (*ENROLMENTS, CampaignLog), 40),
         ("hold-out", lambda scope: hold_out(scope, campaign), ENROLMENTS, 40),
     ]

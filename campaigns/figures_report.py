@@ -20,7 +20,7 @@ from leads.figures import (
     time_in_stage,
 )
 from leads.models import Stage
-from messaging.figures import Waiting, first_touches, response_times
+from messaging.figures import Waiting, first_touches, first_touches_at_work, response_times
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def figures_report(scope: Scope, *, within_days: int | None = None, sandbox: boo
         time_in_stage=time_in_stage(scope),
         stagnation=stagnation(scope),
         priorities=contact_priorities(scope),
-        first_touches=first_touches(scope, sandbox=sandbox),
+        first_touches=[*first_touches(scope, sandbox=sandbox), first_touches_at_work(scope)],
         response_times=response_times(scope, sandbox=sandbox),
         booked_by_source=conversion_by_source(scope, goal=Stage.AGENDADO, within_days=within_days),
         won_by_source=conversion_by_source(scope, goal=Stage.GANADO, within_days=within_days),

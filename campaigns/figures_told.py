@@ -6,14 +6,20 @@ from itertools import pairwise
 
 from django.utils import formats
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from campaigns.figures import CampaignConversion, HoldOut, Verdict
 from campaigns.figures_report import Report
 from campaigns.stats import CONFIDENCE, FEWEST_GOALS, SMALLEST_ARM
 from leads.figures import Passage, PriorityCount, SourceConversion, StageTime, Stagnation
 from leads.models import Stage
-from messaging.figures import PERSON, Waiting
+from messaging.figures import ANYBODY, PERSON, PERSON_AT_WORK, Waiting
 
+WHO = {
+    PERSON: gettext_lazy("by a person"),
+    ANYBODY: gettext_lazy("by anybody"),
+    PERSON_AT_WORK: gettext_lazy("by a person, in business hours"),
+}
 NOTHING = "–"
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 Row = tuple[str, ...]
@@ -191,7 +197,7 @@ def _waiting(found: Iterable[Waiting], waited: str, heard: str) -> Sequence[Row]
         head,
         *(
             (
-                _("by a person") if one.who == PERSON else _("by anybody"),
+                str(WHO[one.who]),
                 *map(_number, (one.asked, one.answered)),
                 percent(one.share),
                 *map(_number, (one.quick, one.soon)),

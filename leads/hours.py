@@ -54,18 +54,6 @@ def _holidays(country: str, year: int) -> frozenset[date]:
     return frozenset(country_holidays(country, years=year))
 
 
-def work_between(since: datetime, until: datetime, hours: ContactWindow, zone: str) -> timedelta:
-    """How much time of work lies between two instants; none when `until` is not later."""
-    if until <= since:
-        return timedelta()
-    overlaps = (
-        min(span.closes, until) - max(span.opens, since)
-        for span in spans(since, until, hours, zone)
-        if span.opens < until and span.closes > since
-    )
-    return sum(overlaps, timedelta())
-
-
 def after_work_of(since: datetime, work: timedelta, hours: ContactWindow, zone: str) -> datetime | None:
     """The instant at which `work` (more than none) has gone by since; None when they hardly ever open."""
     left = work
@@ -75,13 +63,6 @@ def after_work_of(since: datetime, work: timedelta, hours: ContactWindow, zone: 
             return begins + left
         left -= max(span.closes - begins, timedelta())
     return None
-
-
-def time_to_first_touch(
-    *, arrived_at: datetime, touched_at: datetime | None, hours: ContactWindow, zone: str
-) -> timedelta | None:
-    """Business time from an arrival to the first human touch; None as long as nobody touched."""
-    return None if touched_at is None else work_between(arrived_at, touched_at, hours, zone)
 
 
 class Ruler(NamedTuple):

@@ -1,16 +1,20 @@
 """How long leads wait for an answer and for the first sign from us: worked examples."""
 
+import statistics
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from brokers.models import Broker, User
-from leads.actions import record_permission
+from leads.actions import record_permission, routing_settings
 from leads.figures import Scope, Spread, scope_for, scope_of
+from leads.figures.history import lasting
 from leads.models import Lead
-from messaging.figures import Waiting, first_touches, response_times
+from messaging.figures import QUICK, SOON, Waiting, first_touches, first_touches_at_work, response_times
 from tests.building import NOW, a_broker, a_lead
 from tests.figures import a_history, after, hours
+from tests.leads.routing.offices import work_between
 from tests.messages import a_message
 
 pytestmark = pytest.mark.django_db
@@ -138,6 +142,28 @@ def test_lead_that_was_touched_before_it_was_written_down_was_touched_at_once(br
     lead = a_history(broker, (5, "entrada"))
     Lead.objects.filter(pk=lead.pk).update(first_touched_at=after(0))
     assert [one.took.median for one in first_touches(scope(broker))] == [hours(0)] * 2
+
+
+def test_first_touches_in_business_hours_are_those_of_plain_counting(broker: Broker) -> None:
+    """Arrivals and touches over half a year, by day and by night, over a change of the clock."""
+    settings = routing_settings(broker)
+    waits = []
+    for number in range(0, 24 * 170, 131):
+        wait = timedelta(minutes=7 ** (number % 11) % 9000)
+        lead = a_history(broker, (number, "entrada"))
+        touched = lead.created_at + wait
+        Lead.objects.filter(pk=lead.pk).update(first_touched_at=touched)
+        waits.append(work_between(lead.created_at, touched, settings.hours, broker.timezone))
+    a_history(broker, (0, "entrada"))
+    found = first_touches_at_work(scope_of(broker=broker, now=after(24 * 200)))
+    assert (found.asked, found.answered) == (len(waits) + 1, len(waits))
+    assert found.took.median == lasting(statistics.median(wait.total_seconds() for wait in waits))
+    assert (found.quick, found.soon) == tuple(sum(wait <= most for wait in waits) for most in (QUICK, SOON))
+    assert 0 < found.quick < found.soon < len(waits)
+
+
+def test_nobody_who_arrived_has_no_time_in_business_hours(broker: Broker) -> None:
+    assert first_touches_at_work(scope(broker)) == Waiting("person_at_work")
 
 
 def test_leads_taken_over_with_their_history_did_not_arrive(broker: Broker) -> None:

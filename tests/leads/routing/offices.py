@@ -1,9 +1,12 @@
 """A brokerage with agents and rules, a line each."""
 
 from collections import Counter
+from datetime import datetime, timedelta
 from typing import Any
 
 from brokers.models import Broker, User
+from brokers.rules import ContactWindow
+from leads.hours import spans
 from leads.models import Assignment, Lead, Offer, RoutingAgent, RoutingRule, RoutingSettings
 from tests.building import NOW, a_lead, a_user, now_of
 
@@ -52,3 +55,15 @@ def outcomes(lead: Lead) -> dict[str, str]:
 def an_offered_lead(broker: Broker, *agents: User, **rule: Any) -> Lead:
     a_rule(broker, *agents, strategy="first_to_claim", **rule)
     return a_lead(broker)
+
+
+def work_between(since: datetime, until: datetime, hours: ContactWindow, zone: str) -> timedelta:
+    """How much time of work lies between two instants; none when `until` is not later."""
+    if until <= since:
+        return timedelta()
+    overlaps = (
+        min(span.closes, until) - max(span.opens, since)
+        for span in spans(since, until, hours, zone)
+        if span.opens < until and span.closes > since
+    )
+    return sum(overlaps, timedelta())

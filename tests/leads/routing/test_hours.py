@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.rules import WEEKDAYS, ContactWindow
-from leads.hours import after_work_of, is_at_work, time_to_first_touch, work_between
+from leads.hours import after_work_of, is_at_work
+from tests.leads.routing.offices import work_between
 
 SANTIAGO = "America/Santiago"
 OFFICE = ContactWindow.parse({day: ["09:00", "18:00"] for day in ("mon", "tue", "wed", "thu", "fri")})
@@ -73,14 +74,6 @@ def test_public_holidays_are_closed_where_it_is_said() -> None:
 )
 def test_work_begins_with_its_first_minute_and_ends_before_its_last(moment: str, expected: bool) -> None:
     assert is_at_work(there(moment), OFFICE, SANTIAGO) is expected
-
-
-def test_who_was_never_touched_has_no_time_to_it() -> None:
-    place = {"hours": OFFICE, "zone": SANTIAGO}
-    arrived = there("2026-03-06 17:00")
-    assert time_to_first_touch(arrived_at=arrived, touched_at=None, **place) is None  # type: ignore[arg-type]
-    touched = there("2026-03-09 09:30")
-    assert time_to_first_touch(arrived_at=arrived, touched_at=touched, **place) == 90 * MINUTE  # type: ignore[arg-type]
 
 
 def hours_from(draw: st.DrawFn) -> ContactWindow:

@@ -13,10 +13,8 @@ from brokers.models import Broker, OutboxEvent, Role, User
 from leads.actions import claim_lead, delete_lead, routing_settings
 from leads.actions.speed import end_due_clocks, start_clock
 from leads.actions.unclaimed import pass_on_unclaimed
-from leads.hours import time_to_first_touch
 from leads.importer.writing import import_leads
 from leads.models import Lead, Notice, SpeedClock, Task
-from leads.touches import with_touch_seconds
 from tests.building import DAY, HOUR, NOW, a_broker, a_lead, a_user, broken, now_of, some_leads
 from tests.leads.routing.offices import a_rule, history, outcomes, set_routing, some_agents, who_has
 
@@ -202,37 +200,6 @@ def test_batches_escalate_everybody_with_the_same_statements(broker: Broker, bos
     some_leads(broker, 5)
     assert [sweep(broker, batch=2) for _ in range(4)] == [2, 2, 1, 0]
     assert Task.objects.count() == 26
-
-
-def test_touch_times_in_sql_agree_with_the_function(broker: Broker) -> None:
-    """Arrivals and touches over half a year, by day and by night, over a change of the clock."""
-    steps = [timedelta(hours=hours, minutes=hours) for hours in range(0, 24 * 170, 131)]
-    waits = [timedelta(minutes=7**n % 9000) for n in range(len(steps))]
-    leads = [a_lead(broker, now=NOW + step) for step in steps]
-    for lead, wait in zip(leads, waits, strict=True):
-        Lead.objects.filter(pk=lead.pk).update(first_touched_at=lead.created_at + wait)
-    never = a_lead(broker)
-    until = NOW + 200 * DAY
-    with CaptureQueriesContext(connection) as asked:
-        rows = with_touch_seconds(Lead.objects.all(), broker=broker, since=NOW - DAY, until=until)
-        found = dict(rows.values_list("pk", "touch_seconds"))
-    settings = routing_settings(broker)
-    place = {"hours": settings.hours, "zone": broker.timezone}
-    expected = {
-        lead.pk: time_to_first_touch(arrived_at=lead.created_at, touched_at=lead.created_at + wait, **place)
-        for lead, wait in zip(leads, waits, strict=True)
-    }
-    seconds = {pk: time.total_seconds() for pk, time in expected.items() if time is not None}
-    assert found == seconds | {never.pk: None}
-    assert (len(asked), len(set(seconds.values())) > 10) == (2, True)
-
-
-def test_touch_times_are_of_that_period_and_brokerage(broker: Broker, other_broker: Broker) -> None:
-    early, inside = a_lead(broker, now=NOW - DAY), a_lead(broker)
-    a_lead(broker, now=NOW + DAY)
-    a_lead(other_broker)
-    rows = with_touch_seconds(Lead.objects.all(), broker=broker, since=NOW, until=NOW + DAY)
-    assert ([row.pk for row in rows], early.pk == inside.pk) == ([inside.pk], False)
 
 
 def test_escalated_lead_may_be_offered_to_others_who_may_claim_it(broker: Broker, boss: User) -> None:
