@@ -67,8 +67,8 @@ def copies_of_lead(lead: Lead, count: int, **expressions: str) -> None:
 
 
 def forget_plans() -> None:
-    """A check of a foreign key is planned once a session. One that was planned when the table was known to be empty goes
-    through all of it for each row."""
+    """A check of a foreign key is planned once a session. One that was planned when the table was known to be empty
+    goes through all of it for each row."""
     with connection.cursor() as cursor:
         cursor.execute("DISCARD PLANS")
 
