@@ -198,7 +198,7 @@ def _restored(kept: Lead, before: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for column, (earlier, given) in before["columns"].items():
         if _plain(getattr(kept, column)) == given:
-            values[column] = Lead._meta.get_field(column.removesuffix("_id")).to_python(earlier)
+            values[column] = Lead._meta.get_field(column).to_python(earlier)
     for column, added in before["counts"].items():
         left = getattr(kept, column) - added
         values[column] = left if column == "call_score" else max(left, 0)  # some of it may be gone since

@@ -128,8 +128,8 @@ def _stays_in(stage: str, people: list[Person], asked: Asked) -> tuple[Any, ...]
     for moves in map(moves_of, people):
         for number, move in enumerate(moves):
             until = moves[number + 1].at if number + 1 < len(moves) else None
-            if not is_entry(move, stage):
-                continue
+            if not is_entry(move, stage) or until == move.at:
+                continue  # never there, or passed through only
             if asked.holds(until):
                 ended.append((until or 0) - move.at)
             elif move.at < asked.end and (until is None or until >= asked.end):

@@ -57,7 +57,8 @@ def observed() -> dict[str, Any]:
 
 def _leads() -> dict[int, Any]:
     invitations = Count("appointments", filter=Q(appointments__booked_at=None), distinct=True)
-    rows = Lead.objects.annotate(given=Count("tasks", distinct=True), invitations=invitations)
+    given = Count("tasks", filter=Q(tasks__origin__startswith="log:"), distinct=True)  # by steps; meetings give others
+    rows = Lead.objects.annotate(given=given, invitations=invitations)
     columns = (
         "pk",
         "pipeline_stage",

@@ -37,16 +37,30 @@ def rescore(world: World, lead: Lead, *, is_silent: bool = False, is_news: bool 
 
 def advance(world: World, lead: Lead) -> None:
     """Of the table of docs/scoring.md what can happen to leads whose budget and DICOM nobody asks for."""
-    if lead.treatment == "hold" or lead.is_deleted:
-        return
-    if lead.stage == "entrada" and lead.name and (lead.addresses["phone"] or lead.location) and not lead.booked:
-        _go(world, lead, "perfilamiento")
-    if lead.booked and lead.stage in ("entrada", "perfilamiento", "calificacion_financiera", "seguimiento"):
-        _go(world, lead, "agendado")
+    if lead.treatment != "hold" and not lead.is_deleted and (to := by_facts(lead, lead.stage)) != lead.stage:
+        _go(world, lead, to)
+
+
+def by_facts(lead: Lead, stage: str) -> str:
+    """Where its facts bring a lead that stands in this stage."""
+    if lead.booked and stage in ("entrada", "perfilamiento", "calificacion_financiera", "seguimiento"):
+        return "agendado"
+    is_known = lead.name and (lead.addresses["phone"] or lead.location)
+    return "perfilamiento" if stage == "entrada" and is_known else stage
+
+
+def take_back(world: World, lead: Lead, stages: int) -> None:
+    """Of the stages after so many: where facts alone brought a lead that it has no more, it goes back."""
+    since = lead.stages[stages:]
+    if since and all(event.is_auto for event in since):
+        own = by_facts(lead, str(since[0].before))
+        if own != lead.stage:
+            lead.stages.append(Event(world.now, lead.stage, own, True))
+            lead.stage, lead.is_taken_back = own, True
 
 
 def _go(world: World, lead: Lead, to: str) -> None:
-    lead.stages.append(Event(world.now, lead.stage, to, False))
+    lead.stages.append(Event(world.now, lead.stage, to, False, is_auto=True))
     lead.stage, lead.is_taken_back = to, False
 
 
@@ -72,7 +86,7 @@ def move(world: World, lead: Lead, to: str, cause: str) -> bool:
     if not is_allowed or (to == "agendado" and not is_correction and not lead.booked):
         return False
     goes_on = not is_correction and RANK[to] > RANK[lead.stage]
-    lead.stages.append(Event(world.now, lead.stage, to, is_correction))
+    lead.stages.append(Event(world.now, lead.stage, to, is_correction, is_auto=cause == "auto"))
     lead.stage, lead.is_taken_back = to, not goes_on and cause != "auto"
     if cause == "agent":
         lead.active_at = world.now

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tests.campaigns.reference.engine import end_entries, finish
 from tests.campaigns.reference.entering import entries_of
-from tests.campaigns.reference.leads import rescore, revoked
+from tests.campaigns.reference.leads import rescore, revoked, take_back
 from tests.campaigns.reference.world import ADDRESS, DAY, Campaign, Entry, Lead, Merge, Permission, World
 
 STRICTEST_FIRST = ("hold", "manual_follow_up", "automated_telegram", "automated_call")
@@ -42,7 +42,8 @@ def merge(world: World, into: Lead, gone: Lead) -> str:
     for key in COUNTED:
         setattr(into, key, getattr(into, key) + getattr(gone, key))
     gone.is_deleted = gone.is_merged = True
-    rescore(world, into, is_silent=True, advances=False)
+    record.stages = len(into.stages)
+    rescore(world, into, is_silent=True)
     world.merges.append(record)
     return ""
 
@@ -209,8 +210,9 @@ def unmerge(world: World, record: Merge) -> str:
     restore(record)
     for entry in record.ended:
         go_on(world, entry)
+    take_back(world, record.into, record.stages)
     for lead in (record.into, record.gone):
-        rescore(world, lead, is_silent=True, advances=False)
+        rescore(world, lead, is_silent=True)
     record.is_undone = True
     return ""
 

@@ -29,12 +29,13 @@ CODES = {"refuse": "refused", "invalid": "invalid_address", "temporary": "too_ma
 
 
 class Event(NamedTuple):
-    """A lead went from one stage, or score, to another; `is_silent` fires nothing."""
+    """A lead went from one stage, or score, to another; `is_silent` fires nothing, `is_auto` was by its facts alone."""
 
     at: datetime
     before: object
     after: object
     is_silent: bool
+    is_auto: bool = False
 
 
 @dataclass
@@ -202,6 +203,8 @@ class Merge:
     messages: list[Message]
     permissions: list[Permission]
     written: list[Permission]
+    # How many stages `into` had been through.
+    stages: int = 0
     is_undone: bool = False
 
 

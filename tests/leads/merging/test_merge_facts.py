@@ -223,6 +223,18 @@ def test_undo_is_refused_while_the_phone_is_anothers() -> None:
     assert (refused.value.reason, gone.phone in str(refused.value)) == ("address_taken", True)
 
 
+def test_undo_gives_every_address_back() -> None:
+    """The Telegram chat too, whose column ends as those of references do."""
+    broker = a_broker()
+    into, gone = a_lead(broker, phone="", email="", telegram_chat_id=""), a_lead(broker, telegram_chat_id="77")
+    record = merge_leads(into=into, from_=gone, now=NOW)
+    assert (now_of(into).phone, now_of(into).email, now_of(into).telegram_chat_id) == (gone.phone, gone.email, "77")
+    unmerge_leads(record=record, now=NOW + HOUR)
+    for lead, has in ((into, ("", "", "")), (gone, (gone.phone, gone.email, "77"))):
+        fresh = now_of(lead)
+        assert (fresh.phone, fresh.email, fresh.telegram_chat_id) == has
+
+
 def test_undo_takes_back_a_stage_that_the_other_leads_meeting_brought() -> None:
     """The kept one goes on by it at once; the meeting goes back with its own lead."""
     broker = a_broker()
