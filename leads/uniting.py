@@ -61,7 +61,7 @@ def unite(into: Any, gone: Any) -> United:
     if treatment != into.treatment_type:
         values["treatment_type"] = treatment
     united = United(values, {"metadata": said}, _new_tags(into, gone))
-    named = {name.removesuffix("_id") for name in filled} | set(said)
+    named = {*filled, *said}
     united.keys["field_sources"] = {key: gone.field_sources[key] for key in named if key in gone.field_sources}
     united.keys["unreachable"] = _unreachable(filled, gone)
     for column, added in united.keys.items():

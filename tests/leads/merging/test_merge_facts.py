@@ -229,6 +229,7 @@ def test_undo_gives_every_address_back() -> None:
     into, gone = a_lead(broker, phone="", email="", telegram_chat_id=""), a_lead(broker, telegram_chat_id="77")
     record = merge_leads(into=into, from_=gone, now=NOW)
     assert (now_of(into).phone, now_of(into).email, now_of(into).telegram_chat_id) == (gone.phone, gone.email, "77")
+    assert set(now_of(into).field_sources) >= {"phone", "email", "telegram_chat_id"}
     unmerge_leads(record=record, now=NOW + HOUR)
     for lead, has in ((into, ("", "", "")), (gone, (gone.phone, gone.email, "77"))):
         fresh = now_of(lead)
