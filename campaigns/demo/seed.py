@@ -173,7 +173,7 @@ def _welcome(texts: Mapping[str, MessageTemplate]) -> _Plan:
             "action": "update_stage",
             "delay_hours": 24,
             "target_stage": "calificacion_financiera",
-            "conditions": {"stage": ["perfilamiento"], "score_min": 30},
+            "conditions": {"stage": ["perfilamiento"], "score_min": 35},
         },
     ]
 
