@@ -4,17 +4,20 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from brokers.admin_base import BROKER, HistoryAdmin, has_field
 from brokers.admin_verbs import HasVerbs, Verb, VerbForm
 from brokers.models import Broker
+from leads.admin.appointment import AppointmentAdmin
 from leads.admin.rules import SetsRules
-from leads.models import Lead
+from leads.models import Appointment, Lead
 from messaging.account_forms import PREFIX, AccountForm, ProviderForm, ServiceForm, form_for, priced_channel
 from messaging.account_verbs import VERBS
 from messaging.accounts import open_brokerage
+from messaging.appointment_told import told_lines
 from messaging.inbound import replay
 from messaging.lead_page import ConversingLeadAdmin
 from messaging.models import ChannelAccount, Message, WebhookEvent
@@ -36,6 +39,17 @@ class OpensBrokerages(SetsRules):
 
 
 admin.site.register(Lead, ConversingLeadAdmin)
+
+
+@admin.register(Appointment)
+class ToldAppointmentAdmin(AppointmentAdmin):
+    fields = (*AppointmentAdmin.fields, "told")
+    readonly_fields = (*AppointmentAdmin.readonly_fields, "told")
+
+    @admin.display(description=gettext_lazy("What the lead was told"))
+    def told(self, row: Appointment) -> str:
+        lines = [(line,) for line in told_lines(row)]
+        return format_html("<ul>{}</ul>", format_html_join("", "<li>{}</li>", lines)) if lines else "–"
 
 
 @admin.register(ChannelAccount)

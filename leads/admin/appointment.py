@@ -58,13 +58,13 @@ def _when(row: Appointment) -> str:
 
 
 def _book(row: Appointment, form: Any, now: datetime, by: User) -> str:
-    return _("Booked for %(when)s.") % {
+    return _("Booked: %(when)s") % {
         "when": _when(book_appointment(appointment=row, now=now, by=by, **form.cleaned_data))
     }
 
 
 def _move(row: Appointment, form: Any, now: datetime, by: User) -> str:
-    return _("Moved to %(when)s.") % {
+    return _("Moved: %(when)s") % {
         "when": _when(move_appointment(appointment=row, now=now, by=by, **form.cleaned_data))
     }
 
@@ -111,15 +111,27 @@ VERBS = (
 )
 
 
-@admin.register(Appointment)
 class AppointmentAdmin(OfLeadAdmin, HasVerbs):
-    """A meeting is proposed with the lead's agent, and booked at once when its time is given."""
+    """A meeting is proposed with the lead's agent, and booked at once when its time is given.
+
+    Registered by messaging.admin: what the lead was told stands on its page.
+    """
 
     form = AppointmentForm
     verbs = VERBS
     add_fields = ("lead", "starts_at", "ends_at", "kind", "location", "meeting_url")
-    fields = ("lead", "agent", "status", "starts_at", "ends_at", "kind", "location", "meeting_url", "link", "told")
-    readonly_fields = ("agent", "status", "link", "told")
+    fields = (
+        "lead",
+        "agent",
+        "status",
+        "starts_at",
+        "ends_at",
+        "kind",
+        "location",
+        "meeting_url",
+        "link",
+    )
+    readonly_fields = ("agent", "status", "link")
     list_display = ("lead", "agent", "kind", "status", "starts_at", "ends_at")
     list_filter = ("status", "kind", "agent")
     list_select_related = ("lead", "agent")
@@ -131,13 +143,6 @@ class AppointmentAdmin(OfLeadAdmin, HasVerbs):
     @admin.display(description=gettext_lazy("Booking page"))
     def link(self, row: Appointment) -> str:
         return booking_url(row.token)
-
-    @admin.display(description=gettext_lazy("What the lead was told"))
-    def told(self, row: Appointment) -> str:
-        lines = [
-            f"{key}: {' '.join(filter(None, (said['state'], said.get('reason'))))}" for key, said in row.notices.items()
-        ]
-        return "; ".join(lines) or "–"
 
     def save_model(self, request: HttpRequest, obj: Appointment, form: Any, change: bool) -> None:
         if change:
