@@ -55,7 +55,7 @@ def _merge(into: Lead, from_: Lead, now: datetime, by: User | None) -> MergeReco
     Lead.objects.filter(pk=gone.pk).update(deleted_at=now, merged_into=kept, updated_at=now)
     Lead.objects.filter(pk=kept.pk).update(**united.values, updated_at=now)
     _hand(kept, gone.assigned_to_id if kept.assigned_to_id is None else kept.assigned_to_id, by, now)
-    newest = StageTransition.objects.filter(lead=kept).aggregate(id=Max("id"))["id"]
+    before = _before(kept, united)
     _score(kept, now)
     return MergeRecord.objects.create(
         broker_id=kept.broker_id,
@@ -64,9 +64,7 @@ def _merge(into: Lead, from_: Lead, now: datetime, by: User | None) -> MergeReco
         by=by,
         at=now,
         moved={table: ids for moved in given for table, ids in moved.rows.items()},
-        before=_before(kept, united)
-        | {"newest_move": newest}
-        | {key: value for moved in given for key, value in moved.before.items()},
+        before=before | {key: value for moved in given for key, value in moved.before.items()},
     )
 
 
@@ -119,6 +117,7 @@ def _before(kept: Lead, united: United) -> dict[str, Any]:
         "keys": united.keys,
         "tags": united.tags,
         "assigned_to": kept.assigned_to_id,
+        "newest_move": StageTransition.objects.filter(lead=kept).aggregate(id=Max("id"))["id"],
     }
 
 
@@ -151,7 +150,7 @@ def unmerge_leads(*, record: MergeRecord, now: datetime, by: User | None = None)
         _hand(kept, None, by, now)
     for lead in (kept, gone):
         _hear_again(lead.pk)
-    _take_back(kept, current.before["newest_move"], now)
+    _take_back(kept, current.before.get("newest_move") or 0, now)
     for lead in (kept, gone):
         _score(lead, now)
     MergeRecord.objects.filter(pk=current.pk).update(undone_at=now, undone_by=by)
@@ -159,7 +158,11 @@ def unmerge_leads(*, record: MergeRecord, now: datetime, by: User | None = None)
 
 
 def _take_back(kept: Lead, newest_move: int, now: datetime) -> None:
-    """Where the other lead's facts alone moved the one who was kept, and nobody else did since, this is undone too."""
+    """Where the other lead's facts alone moved the one who was kept, and nobody else did since, this is undone too.
+
+    A merge of an earlier version noted no move (0): then the birth is looked at too, which is no fact's doing, and all
+    stays.
+    """
     moves = list(StageTransition.objects.filter(lead=kept, id__gt=newest_move).order_by("id"))
     if not moves or any(move.cause != Cause.AUTO for move in moves):
         return

@@ -249,6 +249,17 @@ def test_undo_takes_back_a_stage_that_the_other_leads_meeting_brought() -> None:
     assert broken() == {}
 
 
+def test_merge_that_an_earlier_version_made_is_undone_too() -> None:
+    """It noted less of what was before."""
+    broker = a_broker()
+    into, gone = a_lead(broker), a_lead(broker)
+    record = merge_leads(into=into, from_=gone, now=NOW)
+    del record.before["newest_move"], record.before["meetings"]
+    record.save()
+    unmerge_leads(record=record, now=NOW + HOUR)
+    assert ([now_of(lead).deleted_at for lead in (into, gone)], broken()) == ([None, None], {})
+
+
 def test_undo_keeps_a_stage_that_the_lead_reaches_by_itself() -> None:
     broker = a_broker()
     into, gone = a_lead(broker, name=""), a_lead(broker)
