@@ -127,20 +127,11 @@ def test_arrival_that_waits_for_a_merge_is_the_kept_ones() -> None:
     assert ([arrival.lead for arrival in said], into.inquiries.count()) == ([into], 1)
 
 
-def test_message_that_waits_for_a_merge_is_the_kept_ones() -> None:
+@pytest.mark.parametrize("has", [{}, {"email": ""}])
+def test_message_that_waits_for_a_merge_is_the_kept_ones(has: dict[str, str]) -> None:
+    """Also of one that gives its address to the kept lead."""
     broker = a_broker()
-    into, gone = a_lead(broker), a_lead(broker)
-    account = ChannelAccount.objects.get(broker=broker, channel="email")
-    event = Event(event_id="e1", kind="inbound", address=gone.email, text="Hola")
-    with meanwhile() as begin, transaction.atomic():
-        merge_leads(into=into, from_=gone, now=NOW)
-        begin(lambda: receive_event(account=account, event=event, payload={}, now=NOW))
-    assert list(Message.objects.values_list("lead", flat=True)) == [into.pk]
-
-
-def test_message_that_waits_for_the_merge_that_gives_its_address_away_is_the_kept_ones() -> None:
-    broker = a_broker()
-    into, gone = a_lead(broker, email=""), a_lead(broker)
+    into, gone = a_lead(broker, **has), a_lead(broker)
     account = ChannelAccount.objects.get(broker=broker, channel="email")
     event = Event(event_id="e1", kind="inbound", address=gone.email, text="Hola")
     with meanwhile() as begin, transaction.atomic():
